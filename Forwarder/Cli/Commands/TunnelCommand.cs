@@ -108,7 +108,7 @@ internal sealed class TunnelCommand
 
         using var keepAlive = KeepAlive.Start(pump, gateway.Socket,
             _config.ServerAliveInterval ?? TimeSpan.FromSeconds(tunnel.Config.KeepAliveSeconds), _config.ServerAliveCountMax ?? tunnel.Config.KeepAliveCount);
-        using CommandRunner? command = _invocation.Command.Count > 0 ? CommandRunner.Start(_invocation.Command, stop) : null;
+        using CommandRunner? command = StartCommand(forwarder, stop);
 
         Task<int> finished = command?.Exited ?? new TaskCompletionSource<int>().Task;
         Task signalled = command is null ? stop.Signalled : new TaskCompletionSource().Task;
@@ -129,6 +129,18 @@ internal sealed class TunnelCommand
         forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Close });
         pump.SendClose("the user ended the tunnel");
         return command is null ? ExitCodes.Success : finished.Result;
+    }
+
+    // A command that cannot be started ends the tunnel: cleanly, nothing stays blocked.
+    private CommandRunner? StartCommand(ForwarderClient forwarder, StopSignals stop)
+    {
+        if (_invocation.Command.Count == 0) return null;
+        try { return CommandRunner.Start(_invocation.Command, stop); }
+        catch (UserError)
+        {
+            forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Close });
+            throw;
+        }
     }
 
     private void Announce(OpenedTunnel tunnel)
