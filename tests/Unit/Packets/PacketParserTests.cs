@@ -150,6 +150,11 @@ public class PacketParserTests
         Assert.Equal(PacketError.None, Error(Build.Ipv6(44, Build.FragmentHeader(17, 0xfff8, false), new byte[7])));
         Assert.Equal(PacketError.BadFragment, Error(Build.Ipv6(44, Build.FragmentHeader(17, 8, false))));
 
+        // The repeated headers count into the 65,535 bytes after reassembly, too.
+        Assert.Equal(PacketError.None, Error(Build.Ipv4(17, new byte[3], null, 65512 / 8)));
+        Assert.Equal(PacketError.BadFragment, Error(Build.Ipv4(17, new byte[4], null, 65512 / 8)));
+        Assert.Equal(PacketError.BadFragment, Error(Build.Ipv6(0, Build.OptionsHeader(44), Build.FragmentHeader(17, 0xfff8, false), new byte[7])));
+
         // Tiny ones (RFC 1858, RFC 7112).
         Assert.Equal(PacketError.TinyFragment, Error(Build.Ipv4(6, tcp[..16], null, 0x2000)));
         tcp[12] = 0xf0;
