@@ -3,7 +3,6 @@ using PersonalVpn.Daemon.Control;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
-using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
@@ -33,7 +32,8 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     /// <summary>After a crash: the recorded tunnels come back blocked.</summary>
     public void Restore()
     {
-        foreach (TunnelState t in state.Read(out string? problem)) table.Add(t);
+        IReadOnlyList<TunnelState> former = state.Read(out string? problem);
+        foreach (TunnelState t in former) table.Add(t);
         if (problem is not null) LogStateUnreadable(problem);
         kernel.Adopt(KernelPlan.For(table.All));
         FindInterfaces();
