@@ -1,1 +1,131 @@
-return 0;
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using PersonalVpn.Linux;
+using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Control;
+using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
+
+namespace PersonalVpn.Server;
+
+/// <summary>pvpn-server: the endpoint of users' tunnels.</summary>
+internal static class Program
+{
+    private const string Name = "pvpn-server";
+
+    public static int Main(string[] args)
+    {
+        if (args is ["--version"])
+        {
+            Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
+            return 0;
+        }
+        ParseResult parsed = Build().Parse(args);
+        if (parsed.Errors.Count > 0) return Fail($"{parsed.Errors[0].Message.TrimEnd('.')}; see {Name} --help", 2);
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (Exception e) when (e is ConfigurationException or IOException or InvalidOperationException or UnauthorizedAccessException)
+        {
+            return Fail(e.Message, 1);
+        }
+    }
+
+    private static RootCommand Build()
+    {
+        var config = new Option<string?>("--config") { Description = $"configuration file (default {ServerConfig.DefaultPath})", HelpName = "FILE", Recursive = true };
+        var json = new Option<bool>("--json") { Description = "an array of objects" };
+        var who = new Argument<string>("USER|ID") { Description = "as in sessions" };
+        var check = new Command("check", "check the configuration: exit 0, or 1 and file:line: what to mend");
+        check.SetAction(r => Check(r.GetValue(config)));
+        var sessions = new Command("sessions", "list the sessions of the running server") { json };
+        sessions.SetAction(r => Sessions(r.GetValue(config), r.GetValue(json)));
+        var disconnect = new Command("disconnect", "end sessions of the running server") { who };
+        disconnect.SetAction(r => Disconnect(r.GetValue(config), r.GetValue(who)!));
+        var fingerprint = new Command("fingerprint", "show the host key's fingerprint, to compare with what pvpn shows");
+        fingerprint.SetAction(r => Fingerprint(r.GetValue(config)));
+        var root = new RootCommand("pvpn-server: authenticates users and carries their packets to the inner network.") { config, check, sessions, disconnect, fingerprint };
+        root.SetAction(r => Serve(r.GetValue(config)));
+        return root;
+    }
+
+    private static int Serve(string? path)
+    {
+        ServerConfig config = ServerConfigReader.Load(path);
+        if (!Capabilities.HasEffective(Capability.NetAdmin) || !Capabilities.HasEffective(Capability.NetRaw))
+            return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
+        using var provider = new StderrLoggerProvider(Name, config.LogLevel);
+        using var daemon = new ServerDaemon(config, provider.CreateLogger(Name));
+        using PosixSignalRegistration term = OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = OnSignal(PosixSignal.SIGINT, daemon.Stop);
+        daemon.Run(() =>
+        {
+            Console.Error.WriteLine($"{Name}: ready");
+            SdNotify.Notify("READY=1");
+        });
+        return 0;
+    }
+
+    private static int Check(string? path)
+    {
+        ServerConfig config = ServerConfigReader.Load(path);
+        Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match blocks");
+        return 0;
+    }
+
+    private static int Sessions(string? path, bool json)
+    {
+        IReadOnlyList<SessionStatus> all = Ask(path, new ServerRequest("sessions")).Sessions ?? [];
+        if (json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(all, ServerJson.Default.IReadOnlyListSessionStatus));
+            return 0;
+        }
+        Console.WriteLine($"{"ID",-5} {"USER",-16} {"FROM",-28} {"ADDRESS",-30} {"SINCE",-20} {"IN",12} {"OUT",12}");
+        foreach (SessionStatus s in all)
+            Console.WriteLine($"{s.Id,-5} {s.User,-16} {s.Peer,-28} {string.Join(',', s.Addresses),-30} {s.Since,-20} {s.BytesIn,12} {s.BytesOut,12}");
+        return 0;
+    }
+
+    private static int Disconnect(string? path, string who)
+    {
+        int n = Ask(path, new ServerRequest("disconnect", who)).Count;
+        if (n == 0) return Fail($"no session of '{who}'; see {Name} sessions", 1);
+        Console.WriteLine($"{n} session{(n == 1 ? "" : "s")} ended");
+        return 0;
+    }
+
+    private static int Fingerprint(string? path)
+    {
+        ServerConfig config = ServerConfigReader.Load(path);
+        using HostKey key = HostKey.Load(config.HostKey, config.Certificate);
+        Console.WriteLine($"{key.PublicKey.Bits} {key.PublicKey.Fingerprint} {config.HostKey} ({key.PublicKey.Algorithm})");
+        return 0;
+    }
+
+    private static ServerReply Ask(string? path, ServerRequest request)
+    {
+        string socket = ServerConfigReader.Load(path).ControlSocket;
+        ServerReply reply;
+        try { reply = ControlClient.Ask(socket, request); }
+        catch (LinuxException e) when (e.Error is Errno.ENOENT or Errno.ECONNREFUSED)
+        {
+            throw new InvalidOperationException($"no server is running at {socket}; start it: systemctl start pvpn-server", e);
+        }
+        return reply.Error is null ? reply : throw new InvalidOperationException(reply.Error);
+    }
+
+    private static PosixSignalRegistration OnSignal(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        action();
+    });
+
+    private static int Fail(string message, int code)
+    {
+        Console.Error.WriteLine($"{Name}: {StderrLoggerProvider.OneLine(message)}");
+        return code;
+    }
+}

@@ -1,0 +1,117 @@
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Linux;
+using PersonalVpn.Packets;
+using PersonalVpn.Server.Sessions;
+using PersonalVpn.Tunnel.Protocol;
+
+namespace PersonalVpn.Server.Capture;
+
+/// <summary>
+/// The way back, one thread:
+/// <code>
+/// 1 the kernel routes everything for the pools to the TUN device; superpackets come whole with their metadata
+/// 2 the destination address names the session (no state, no guess); without a session the packet is dropped
+/// 3 frame header and metadata are written before the packet, and the frame is added to the session's batch
+/// 4 when no more waits, or after a round, every batch becomes one TLS write
+/// </code>
+/// </summary>
+internal sealed partial class CaptureWorker : IDisposable
+{
+    private const int PacketsPerRound = 64;
+
+    private readonly TunDevice _tun;
+    private readonly SessionRegistry _registry;
+    private readonly ILogger _log;
+    private readonly Epoll _epoll = new();
+    private readonly EventFd _wake = new();
+    private readonly List<Session> _dirty = [];
+    private readonly Thread _thread;
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(ProtocolConstants.MaxPacketFrameSize, pinned: true);
+    private volatile bool _stop;
+    private long _unclaimed;
+
+    public CaptureWorker(TunDevice tun, SessionRegistry registry, ILogger log)
+    {
+        _tun = tun;
+        _registry = registry;
+        _log = log;
+        _thread = new Thread(Run) { IsBackground = true, Name = "capture" };
+    }
+
+    /// <summary>Packets for addresses that no session holds.</summary>
+    public long Unclaimed => Interlocked.Read(ref _unclaimed);
+
+    public void Start() => _thread.Start();
+
+    public void Dispose()
+    {
+        _stop = true;
+        _wake.Signal();
+        if (_thread.IsAlive) _thread.Join();
+        _wake.Dispose();
+        _epoll.Dispose();
+    }
+
+    private void Run()
+    {
+        _epoll.Add(_tun.Fd, EpollEvents.EPOLLIN, 0);
+        _epoll.Add(_wake.Fd, EpollEvents.EPOLLIN, 1);
+        Span<EpollEvent> events = stackalloc EpollEvent[2];
+        while (!_stop)
+        {
+            _epoll.Wait(events, -1);
+            while (!_stop && Round()) { }
+        }
+    }
+
+    // True when more may wait.
+    private bool Round()
+    {
+        // virtio_net_hdr is shorter than header and metadata: read so that the packet itself lies where the frame wants it.
+        const int readAt = ProtocolConstants.PacketPrefixSize - OffloadMetadata.VirtioSize;
+        bool more = true;
+        for (int i = 0; i < PacketsPerRound; i++)
+        {
+            int n = _tun.Read(_buffer.AsSpan(readAt));
+            if (n <= OffloadMetadata.VirtioSize)
+            {
+                if (n != -Errno.EAGAIN) LogReadFailed(n);
+                more = false;
+                break;
+            }
+            Deliver(n - OffloadMetadata.VirtioSize);
+        }
+        foreach (Session s in _dirty) s.Flush();
+        _dirty.Clear();
+        return more;
+    }
+
+    private void Deliver(int length)
+    {
+        Span<byte> frame = _buffer.AsSpan(0, ProtocolConstants.PacketPrefixSize + length);
+        Span<byte> packet = frame[ProtocolConstants.PacketPrefixSize..];
+        if (!TryDestination(packet, out IpAddr destination) || _registry.Find(destination) is not { } session)
+        {
+            Interlocked.Increment(ref _unclaimed);
+            return;
+        }
+        OffloadMetadata offload = OffloadMetadata.ReadVirtio(frame[(ProtocolConstants.PacketPrefixSize - OffloadMetadata.VirtioSize)..]);
+        // "Data valid" (2) is the kernel's note to itself; on the wire only "needs checksum" has a meaning.
+        offload.Flags &= OffloadMetadata.NeedsChecksumFlag;
+        FrameHeader.Write(frame, FrameType.Packet, frame.Length - ProtocolConstants.FrameHeaderSize);
+        offload.Write(frame[ProtocolConstants.FrameHeaderSize..]);
+        if (session.TryAppend(frame) && !_dirty.Contains(session)) _dirty.Add(session);
+    }
+
+    private static bool TryDestination(ReadOnlySpan<byte> packet, out IpAddr destination)
+    {
+        destination = default;
+        if (packet.Length >= 20 && packet[0] >> 4 == 4) destination = IpAddr.Read(packet.Slice(16, 4));
+        else if (packet.Length >= 40 && packet[0] >> 4 == 6) destination = IpAddr.Read(packet.Slice(24, 16));
+        else return false;
+        return true;
+    }
+
+    [LoggerMessage(600, LogLevel.Error, "reading from the TUN device failed: {Result}")]
+    private partial void LogReadFailed(int result);
+}

@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Linux;
+using PersonalVpn.Packets;
+using PersonalVpn.Server.Configuration;
+
+namespace PersonalVpn.Server.Egress;
+
+/// <summary>
+/// The server's place in the network: a TUN device to which the address pools are routed (what is sent to an inner address comes out
+/// there: the address names the session), forwarding switched on, and with <c>Egress masquerade</c> one chain of our own in nat.
+/// The device goes with the process, whatever ends it; the rest is undone at the end, and what a crash left is replaced at the start.
+/// </summary>
+internal sealed partial class ServerNetwork : IDisposable
+{
+    private const string Chain = "PVPN-EGRESS";
+    private const string DevicePrefix = "pvs";
+    private static readonly string[] Switches = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+
+    private readonly Dictionary<string, string> _switchedOn = [];
+    private readonly IReadOnlyList<IpPrefix> _pools;
+    private readonly bool _masquerade;
+    private readonly ILogger _log;
+
+    public ServerNetwork(ServerConfig config, IReadOnlyList<(IpPrefix Pool, IpAddr Server)> pools, ILogger log)
+    {
+        _log = log;
+        _pools = [.. pools.Select(p => p.Pool)];
+        _masquerade = config.Egress == EgressMode.Masquerade;
+        using var netlink = new RouteNetlink();
+        var taken = netlink.ListLinks().Select(l => l.Name).ToHashSet();
+        Tun = TunDevice.Open(Enumerable.Range(0, 1000).Select(i => DevicePrefix + i).First(n => !taken.Contains(n)),
+            new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp });
+        try
+        {
+            // The largest MTU: the device is no link, so nothing needs to be cut for it; paths are measured on the real links.
+            netlink.SetLink(Tun.Name, up: true, mtu: 65535, txQueueLength: 4096);
+            foreach ((IpPrefix pool, IpAddr server) in pools)
+            {
+                RefuseClash(netlink, pool);
+                netlink.AddAddress(Tun.Name, IpPrefix.Host(server), noPrefixRoute: true);
+                netlink.AddRoute(new RouteSpec { Destination = pool, Device = Tun.Name });
+            }
+            foreach (string path in Switches.Where(s => pools.Any(p => p.Pool.IsV6) || !s.Contains("ipv6", StringComparison.Ordinal))) SwitchOn(path);
+            if (_masquerade) InstallMasquerade();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where replies come out, and packets may go in.</summary>
+    public TunDevice Tun { get; }
+
+    public void Dispose()
+    {
+        if (_masquerade) foreach (bool v6 in new[] { false, true }) RemoveChain(v6);
+        foreach ((string path, string before) in _switchedOn)
+        {
+            try { File.WriteAllText(path, before); }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { LogUndoFailed(path, e); }
+        }
+        Tun.Dispose();
+    }
+
+    private void RefuseClash(RouteNetlink netlink, IpPrefix pool)
+    {
+        int own = netlink.GetLinkIndex(Tun.Name);
+        if (netlink.ListAddresses().FirstOrDefault(a => a.IfIndex != own && pool.Contains(a.Address)) is { } used)
+            throw new InvalidOperationException($"the address pool {pool} holds an address of this host, {used.Address}; choose another AddressPool");
+        if (netlink.ListRoutes(254).FirstOrDefault(r => !r.Destination.IsDefault && r.Device != Tun.Name && r.Destination.Overlaps(pool)) is { } route)
+            throw new InvalidOperationException($"this host has a route to {route.Destination}, which overlaps the address pool {pool}; choose another AddressPool");
+    }
+
+    private void SwitchOn(string path)
+    {
+        if (!File.Exists(path)) return;
+        string before = File.ReadAllText(path).Trim();
+        if (before != "0") return;
+        try
+        {
+            File.WriteAllText(path, "1");
+            _switchedOn.Add(path, before);
+            LogSwitchedOn(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException($"{path} is 0 and cannot be set to 1 ({e.Message}); set it by sysctl.d and start again", e);
+        }
+    }
+
+    private void InstallMasquerade()
+    {
+        foreach (bool v6 in new[] { false, true })
+        {
+            RemoveChain(v6);
+            if (_pools.All(p => p.IsV6 != v6)) continue;
+            Tables(v6, "-N", Chain);
+            foreach (IpPrefix pool in _pools.Where(p => p.IsV6 == v6))
+            {
+                // Between users of the pool nothing is rewritten.
+                Tables(v6, "-A", Chain, "-s", pool.ToString(), "!", "-d", pool.ToString(), "!", "-o", Tun.Name, "-j", "MASQUERADE");
+            }
+            Tables(v6, "-A", "POSTROUTING", "-j", Chain);
+        }
+    }
+
+    private static void RemoveChain(bool v6)
+    {
+        for (int i = 0; i < 16 && TryTables(v6, out _, "-D", "POSTROUTING", "-j", Chain); i++) { }
+        TryTables(v6, out _, "-F", Chain);
+        TryTables(v6, out _, "-X", Chain);
+    }
+
+    private static void Tables(bool v6, params string[] arguments)
+    {
+        if (!TryTables(v6, out string error, arguments))
+            throw new InvalidOperationException($"{(v6 ? "ip6tables" : "iptables")} -t nat {string.Join(' ', arguments)}: {error}; install iptables, or use 'Egress routed'");
+    }
+
+    private static bool TryTables(bool v6, out string error, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(v6 ? "ip6tables" : "iptables", ["-w", "5", "-t", "nat", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+        start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
+        try
+        {
+            using Process process = Process.Start(start)!;
+            error = process.StandardError.ReadToEnd().Trim().ReplaceLineEndings(" ");
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            error = e.Message;
+            return false;
+        }
+    }
+
+    [LoggerMessage(700, LogLevel.Information, "{Path} set to 1 (0 again at the end)")]
+    private partial void LogSwitchedOn(string path);
+
+    [LoggerMessage(701, LogLevel.Warning, "{Path} cannot be set back")]
+    private partial void LogUndoFailed(string path, Exception e);
+}

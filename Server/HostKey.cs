@@ -1,0 +1,103 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Tls;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Server;
+
+/// <summary>The server's identity: a private key that clients pin, and the certificate that carries it in TLS.</summary>
+internal sealed class HostKey : IDisposable
+{
+    private readonly X509Certificate2 _certificate;
+
+    private HostKey(X509Certificate2 certificate, X509Certificate2Collection chain)
+    {
+        _certificate = certificate;
+        PublicKey = UserAuth.PublicKey.FromSubjectPublicKeyInfo(certificate.PublicKey.ExportSubjectPublicKeyInfo());
+        TlsContext = SslStreamCertificateContext.Create(certificate, chain, offline: true);
+        CertificateHash = TlsSettings.CertificateHash(certificate.RawData);
+    }
+
+    /// <summary>What clients pin.</summary>
+    public UserAuth.PublicKey PublicKey { get; }
+
+    public SslStreamCertificateContext TlsContext { get; }
+
+    /// <summary>What a user's signature is bound to.</summary>
+    public byte[] CertificateHash { get; }
+
+    /// <summary>Loads the key, or makes one (ECDSA P-256, mode 0600) where the file is missing.</summary>
+    public static HostKey Load(string keyPath, string? certificatePath)
+    {
+        try
+        {
+            using AsymmetricAlgorithm key = File.Exists(keyPath) ? Read(keyPath) : Create(keyPath);
+            if (certificatePath is null) return new HostKey(SelfSigned(key), []);
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(certificatePath);
+            if (chain.Count == 0) throw new ConfigurationException($"{certificatePath}: no PEM certificate in it");
+            using X509Certificate2 leaf = chain[0];
+            chain.RemoveAt(0);
+            return new HostKey(WithKey(leaf, key), chain);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new ConfigurationException($"{keyPath}{(certificatePath is null ? "" : " and " + certificatePath)}: {e.Message}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"host key: {e.Message}", e);
+        }
+    }
+
+    public void Dispose() => _certificate.Dispose();
+
+    private static AsymmetricAlgorithm Read(string path)
+    {
+        UnixFileMode mode = File.GetUnixFileMode(path);
+        if ((mode & (UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+            throw new ConfigurationException($"{path}: others may read or write the host key; chmod 600 {path}");
+        string pem = File.ReadAllText(path);
+        var ecdsa = ECDsa.Create();
+        try
+        {
+            ecdsa.ImportFromPem(pem);
+            return ecdsa;
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            ecdsa.Dispose();
+        }
+        var rsa = RSA.Create();
+        rsa.ImportFromPem(pem);
+        if (rsa.KeySize < KeyPolicy.MinimumRsaBits) throw new ConfigurationException($"{path}: RSA {rsa.KeySize} bits; at least {KeyPolicy.MinimumRsaBits} are needed");
+        return rsa;
+    }
+
+    private static ECDsa Create(string path)
+    {
+        var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        if (Path.GetDirectoryName(path) is { Length: > 0 } directory) Directory.CreateDirectory(directory);
+        // Written whole beside, then renamed: a crash in between leaves no half key.
+        string next = path + ".new";
+        File.Delete(next);
+        using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+        using (var writer = new StreamWriter(file)) writer.WriteLine(key.ExportPkcs8PrivateKeyPem());
+        File.Move(next, path);
+        return key;
+    }
+
+    private static X509Certificate2 SelfSigned(AsymmetricAlgorithm key)
+    {
+        CertificateRequest request = key is RSA rsa
+            ? new CertificateRequest("CN=pvpn-server", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            : new CertificateRequest("CN=pvpn-server", (ECDsa)key, HashAlgorithmName.SHA256);
+        // Trust is by pin: the dates only keep TLS stacks content.
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddYears(20));
+    }
+
+    private static X509Certificate2 WithKey(X509Certificate2 certificate, AsymmetricAlgorithm key) =>
+        key is RSA rsa ? certificate.CopyWithPrivateKey(rsa) : certificate.CopyWithPrivateKey((ECDsa)key);
+}

@@ -1,0 +1,172 @@
+using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Linux;
+using PersonalVpn.Packets;
+using PersonalVpn.Server.Configuration;
+using PersonalVpn.Tunnel.Protocol;
+using PersonalVpn.Tunnel.Tls;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Server.Sessions;
+
+/// <summary>What every connection needs of the server.</summary>
+internal sealed record ServerContext(ServerConfig Config, HostKey HostKey, UserAuthenticator Authenticator, SessionRegistry Registry,
+    Inject.IInjector Injector, string Banner, ILogger Log);
+
+/// <summary>
+/// One connection from accept to end:
+/// <code>
+/// TLS handshake ─► login ─► OPEN / CONFIG ─► packets
+/// └─ LoginGraceTime, on the thread pool ───┘└ on the event loop, until either side ends it
+/// </code>
+/// </summary>
+internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, EventLoop loop, long id) : IDisposable
+{
+    private readonly ILogger _log = server.Log;
+    private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer).ToString();
+    private Session? _session;
+
+    /// <summary>Runs the connection to its end; never throws. <paramref name="authenticated"/> is called once login is over, well or not.</summary>
+    public async Task RunAsync(Action authenticated)
+    {
+        var transport = new NonBlockingStream(socket, loop);
+        var tls = new SslStream(transport, leaveInnerStreamOpen: true);
+        ControlChannel? control = null;
+        try
+        {
+            using (var grace = new CancellationTokenSource(server.Config.LoginGraceTime))
+            using (grace.Token.Register(socket.Shutdown))
+            {
+                try
+                {
+                    await tls.AuthenticateAsServerAsync(TlsSettings.Server(server.HostKey.TlsContext), grace.Token).ConfigureAwait(false);
+                    if (!TlsSettings.IsTunnel(tls)) throw new ProtocolException("not a pvpn client (no ALPN)");
+                    control = new ControlChannel(tls, new FrameBuffer());
+                    await OpenAsync(control, tls, transport, grace.Token).ConfigureAwait(false);
+                }
+                catch (Exception e) when (grace.IsCancellationRequested && e is not SessionRefusedException)
+                {
+                    throw new SessionRefusedException(CloseReason.AuthenticationFailed, $"login was not finished within {server.Config.LoginGraceTime.TotalSeconds:0} s (LoginGraceTime)");
+                }
+            }
+            authenticated();
+            await ServeAsync(control.Buffer, transport).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            await EndAsync(e, control).ConfigureAwait(false);
+        }
+        finally
+        {
+            authenticated();
+            if (_session is not null) server.Registry.Remove(_session);
+            Dispose();
+            await tls.DisposeAsync().ConfigureAwait(false);
+            await transport.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => _session?.Dispose();
+
+    private async Task OpenAsync(ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
+    {
+        LoggedIn who = await Login.RunAsync(control, server.Authenticator, server.HostKey.CertificateHash, server.Banner,
+            peer.Address.IsIPv4MappedToIPv6 ? peer.Address.MapToIPv4() : peer.Address, (user, why) => LogAuthFailed(user, _peer, why), cancel).ConfigureAwait(false);
+        UserPolicy policy = UserPolicy.For(server.Config, who.User, who.Key.Options);
+        _session = new Session(id, who.User, _peer, policy, tls, transport);
+        (_, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel).ConfigureAwait(false);
+        await control.SendAsync(Configure(_session, OpenMessage.Decode(body)), cancel).ConfigureAwait(false);
+        // The client may not be able to use the addresses; it asks again before it sends its first packet.
+        _session.Reopen = open => Configure(_session, open);
+    }
+
+    private byte[] Configure(Session session, OpenMessage open)
+    {
+        IReadOnlyList<IpPrefix> routes = Routes(session, open.Destinations);
+        server.Registry.Assign(session, open.Avoid);
+        var config = new ConfigMessage(session.AddressV4, session.AddressV6, ProtocolConstants.DefaultMtu,
+            (ushort)Math.Min(server.Config.ClientAliveInterval.TotalSeconds, ushort.MaxValue), (byte)server.Config.ClientAliveCountMax, routes);
+        LogOpened(session.Id, session.User, _peer, string.Join(' ', new[] { session.AddressV4, session.AddressV6 }.Where(a => a is not null)), string.Join(' ', routes));
+        return config.Encode();
+    }
+
+    private IReadOnlyList<IpPrefix> Routes(Session session, IReadOnlyList<IpPrefix> wanted)
+    {
+        if (wanted.Count == 0)
+        {
+            return session.Policy.PushedRoutes.Count > 0 ? session.Policy.PushedRoutes
+                : throw new SessionRefusedException(CloseReason.NotPermitted, $"the server has no route for user {session.User}; name a destination, or ask the administrator (Route in server.conf)");
+        }
+        // "default" asks for both families; the one that is not permitted here stays out, and the client closes it.
+        bool both = wanted.Contains(IpPrefix.AllV4) && wanted.Contains(IpPrefix.AllV6);
+        var granted = new List<IpPrefix>();
+        foreach (IpPrefix p in wanted)
+        {
+            bool usable = !p.IsV6 || server.Config.AddressPool6 is not null;
+            if (usable && session.Policy.PermitsRoute(p)) granted.Add(p);
+            else if (!(both && p.IsDefault)) throw new SessionRefusedException(CloseReason.NotPermitted, $"{p} is not permitted for user {session.User}; permitted routes: {string.Join(' ', session.Policy.PushedRoutes)}");
+        }
+        return granted.Count > 0 ? granted : throw new SessionRefusedException(CloseReason.NotPermitted, $"'default' is not permitted for user {session.User}; permitted routes: {string.Join(' ', session.Policy.PushedRoutes)}");
+    }
+
+    private async Task ServeAsync(FrameBuffer frames, NonBlockingStream transport)
+    {
+        Session session = _session!;
+        // From here on the loop's thread does the work itself: a hop to the pool per read would cost more than the read.
+        transport.RunContinuationsAsynchronously = false;
+        await new LoopYield(loop);
+        string reason = await session.ReceiveAsync(frames, server.Injector, loop, server.Registry.ServerV4, server.Registry.ServerV6).ConfigureAwait(false);
+        LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
+    }
+
+    // One line in the log for every end that is not an ordinary one, and a reason for the client where it can still be told.
+    private async Task EndAsync(Exception e, ControlChannel? control)
+    {
+        (CloseReason? reason, string text) = e switch
+        {
+            SessionRefusedException r => (r.Reason, r.Message),
+            ProtocolException p => (CloseReason.ProtocolError, p.Message),
+            PeerClosedException p => (null, "the client says: " + p.Message),
+            AuthenticationException a => (null, "TLS: " + (a.InnerException ?? a).Message),
+            IOException i => ((CloseReason?)null, (i.InnerException ?? i).Message),
+            OperationCanceledException => (null, "given up"),
+            ObjectDisposedException => (null, "closed"),
+            _ => (CloseReason.InternalError, e.ToString()),
+        };
+        if (_session is { } s) LogEnded(s.Id, s.User, _peer, text);
+        else LogRefused(_peer, text);
+        if (reason is not { } tell || control is null) return;
+        try
+        {
+            using var limit = new CancellationTokenSource(1000);
+            await control.SendAsync(new CloseMessage(tell, tell == CloseReason.InternalError ? "the server failed; its log says why" : text).Encode(), limit.Token).ConfigureAwait(false);
+            // What was sent goes out before the end: shut our direction, and let the client read it.
+            socket.ShutdownSend();
+            await Task.Delay(200, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception again) when (again is IOException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
+        {
+            LogCloseNotSent(_peer, again.Message);
+        }
+    }
+
+    [LoggerMessage(800, LogLevel.Warning, "authentication failed for user '{User}' from {Peer}: {Why}")]
+    private partial void LogAuthFailed(string user, string peer, string why);
+
+    [LoggerMessage(801, LogLevel.Information, "session {Id}: user {User} from {Peer} has {Addresses}, routes {Routes}")]
+    private partial void LogOpened(long id, string user, string peer, string addresses, string routes);
+
+    [LoggerMessage(802, LogLevel.Information, "session {Id}: user {User} from {Peer} ended: {Reason}; {BytesIn} bytes in, {BytesOut} bytes out")]
+    private partial void LogClosed(long id, string user, string peer, string reason, long bytesIn, long bytesOut);
+
+    [LoggerMessage(803, LogLevel.Warning, "session {Id}: user {User} from {Peer} ended: {Reason}")]
+    private partial void LogEnded(long id, string user, string peer, string reason);
+
+    [LoggerMessage(804, LogLevel.Information, "connection from {Peer} ended before login: {Reason}")]
+    private partial void LogRefused(string peer, string reason);
+
+    [LoggerMessage(805, LogLevel.Debug, "{Peer} could not be told: {Problem}")]
+    private partial void LogCloseNotSent(string peer, string problem);
+}
