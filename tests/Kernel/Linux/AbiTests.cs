@@ -40,7 +40,7 @@ public class AbiTests
                 paths.Add(path);
             }
 
-            Shell.Exec(60_000, ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-w", .. paths]);
+            Shell.Exec(60_000, ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-w", "-fmax-errors=20", .. paths]);
         }
         finally
         {
