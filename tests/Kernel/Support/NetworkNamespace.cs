@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
@@ -11,7 +12,14 @@ namespace PersonalVpn.Kernel.Support;
 /// </summary>
 public sealed class NetworkNamespace : IDisposable
 {
+    private static readonly ConcurrentDictionary<string, bool> s_living = new();
     private static int s_count;
+
+    // A test whose constructor fails is never disposed: what is left is removed when the process ends.
+    static NetworkNamespace() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+    {
+        foreach (string name in s_living.Keys) Shell.Run($"ip netns delete {name}");
+    };
 
     private NetworkNamespace(string name) => Name = name;
 
@@ -25,6 +33,7 @@ public sealed class NetworkNamespace : IDisposable
         string name = string.Create(
             CultureInfo.InvariantCulture, $"pvpnt-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}-{label}");
         Shell.Run($"ip netns add {name}");
+        s_living[name] = true;
         NetworkNamespace made = new(name);
         made.Exec("ip link set lo up");
         return made;
@@ -87,5 +96,8 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>Takes the name away; the kernel frees the namespace when its last socket is closed.</summary>
-    public void Dispose() => Shell.Run($"ip netns delete {Name}");
+    public void Dispose()
+    {
+        if (s_living.TryRemove(Name, out _)) Shell.Run($"ip netns delete {Name}");
+    }
 }
