@@ -143,7 +143,7 @@ public sealed class RouteNetlinkTests : IDisposable
         // The transport's mark goes around the tunnel.
         _route.AddRule(new() { V6 = to.IsV6, Priority = 4999, Action = RuleAction.Prohibit, FwMark = 0x7570 });
         Assert.Equal(Errno.EACCES, _route.GetRoute(to, uid: Alice, mark: 0x7570).Error);
-        Assert.True(_route.GetRoute(address, uid: Alice).Type is RouteType.Local);
+        Assert.Equal((0, RouteType.Local), (_route.GetRoute(address, uid: Alice).Error, _route.GetRoute(address, uid: Alice).Type));
     }
 
     [Fact]
