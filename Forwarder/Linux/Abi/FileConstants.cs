@@ -61,7 +61,7 @@ internal static class SchedH
 }
 
 /// <summary>linux/sockios.h.</summary>
-[CConstants("linux/sockios.h")]
+[CConstants("sys/ioctl.h", "linux/sockios.h")]
 internal static class SockiosH
 {
     internal const uint SIOCOUTQ = 0x5411;

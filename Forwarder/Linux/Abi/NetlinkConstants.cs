@@ -1,7 +1,7 @@
 namespace PersonalVpn.Linux.Abi;
 
 /// <summary>linux/netlink.h.</summary>
-[CConstants("linux/netlink.h", "linux/rtnetlink.h")]
+[CConstants("sys/socket.h", "linux/netlink.h")]
 internal static class NetlinkH
 {
     internal const int NETLINK_ROUTE = 0;
@@ -31,6 +31,7 @@ internal static class NetlinkH
     internal const ushort NLMSGERR_ATTR_MSG = 1;
 
     internal const ushort NLA_F_NESTED = 0x8000;
+    [CExpression("(unsigned short)NLA_TYPE_MASK")]
     internal const ushort NLA_TYPE_MASK = 0x3fff;
 }
 

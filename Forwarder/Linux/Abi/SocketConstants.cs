@@ -24,6 +24,7 @@ internal static class SocketH
     internal const int SO_SNDBUF = 7;
     internal const int SO_RCVBUF = 8;
     internal const int SO_KEEPALIVE = 9;
+    internal const int SO_LINGER = 13;
     internal const int SO_PEERCRED = 17;
     internal const int SO_BINDTODEVICE = 25;
     internal const int SO_ACCEPTCONN = 30;

@@ -60,6 +60,15 @@ internal struct UCred
     internal uint gid;
 }
 
+/// <summary>Argument of SO_LINGER; seconds.</summary>
+[CStruct("struct linger", "sys/socket.h")]
+[StructLayout(LayoutKind.Sequential)]
+internal struct Linger
+{
+    internal int l_onoff;
+    internal int l_linger;
+}
+
 /// <summary>IPv4 socket address; port and address in network order.</summary>
 [CStruct("struct sockaddr_in", "netinet/in.h")]
 [StructLayout(LayoutKind.Sequential)]

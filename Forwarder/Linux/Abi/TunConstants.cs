@@ -1,7 +1,7 @@
 namespace PersonalVpn.Linux.Abi;
 
 /// <summary>linux/if_tun.h.</summary>
-[CConstants("linux/if_tun.h")]
+[CConstants("sys/ioctl.h", "linux/if_tun.h")]
 internal static class TunH
 {
     internal const uint TUNSETIFF = 0x400454ca;
@@ -20,6 +20,4 @@ internal static class TunH
     internal const uint TUN_F_TSO4 = 0x02;
     internal const uint TUN_F_TSO6 = 0x04;
     internal const uint TUN_F_TSO_ECN = 0x08;
-    internal const uint TUN_F_USO4 = 0x20;
-    internal const uint TUN_F_USO6 = 0x40;
 }

@@ -119,43 +119,48 @@ public sealed partial class NonBlockingStream
     private void OnReadable(uint events)
     {
         int result;
+        CancellationTokenRegistration registration;
         lock (_readGate)
         {
             _edges++;
             _maybeReadable = true;
             if ((events & (EpollEvents.EPOLLRDHUP | EpollEvents.EPOLLHUP | EpollEvents.EPOLLERR)) != 0) _ended = true;
 
-            // Under the lock: a cancelled reader must not get its buffer back while the kernel writes into it.
-            if (!_reading || _disposed != 0 || !TryReceive(_readBuffer, out result)) return;
-        }
-
-        CompleteRead(result, null);
-    }
-
-    private void CompleteRead(int result, Exception? error)
-    {
-        CancellationTokenRegistration registration;
-        lock (_readGate)
-        {
-            if (!_reading) return;
-            _reading = false;
-            _readBuffer = default;
-            registration = _readCancellation;
-            _readCancellation = default;
+            // One lock from recv to the end of waiting: a cancelled reader must neither get its buffer back while the kernel
+            // writes into it nor lose what was received.
+            if (_disposed != 0 || !_reading || !TryReceive(_readBuffer, out result) || !EndWaiting(out registration)) return;
         }
 
         registration.Unregister();
-        if (error is null && result < 0) error = new LinuxException("receive", -result);
-        if (error is null) _source.SetResult(result);
-        else _source.SetException(error);
+        if (result >= 0) _source.SetResult(result);
+        else _source.SetException(new LinuxException("receive", -result));
     }
 
-    private void FailRead() => CompleteRead(0, new ObjectDisposedException(nameof(NonBlockingStream)));
+    private void FailRead(Exception error)
+    {
+        if (!EndWaiting(out CancellationTokenRegistration registration)) return;
+        registration.Unregister();
+        _source.SetException(error);
+    }
+
+    /// <summary>True for the one who may complete the waiting read.</summary>
+    private bool EndWaiting(out CancellationTokenRegistration registration)
+    {
+        lock (_readGate)
+        {
+            registration = _readCancellation;
+            if (!_reading) return false;
+            _reading = false;
+            _readBuffer = default;
+            _readCancellation = default;
+            return true;
+        }
+    }
 
     private void WatchCancellation(CancellationToken token)
     {
         CancellationTokenRegistration registration = token.UnsafeRegister(
-            static (state, cancelled) => ((NonBlockingStream)state!).CompleteRead(0, new OperationCanceledException(cancelled)), this);
+            static (state, cancelled) => ((NonBlockingStream)state!).FailRead(new OperationCanceledException(cancelled)), this);
         lock (_readGate)
         {
             if (_reading)

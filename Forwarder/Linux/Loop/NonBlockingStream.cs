@@ -157,7 +157,7 @@ public sealed partial class NonBlockingStream : Stream, IEventHandler, IValueTas
             }
 
             lock (_readGate) _socket.Dispose(); // not under the loop's recv
-            FailRead();
+            FailRead(new ObjectDisposedException(nameof(NonBlockingStream)));
         }
 
         base.Dispose(disposing);

@@ -83,7 +83,9 @@ public sealed partial class RouteNetlink
             rtm_family = Family(destination.IsV6),
             rtm_dst_len = (byte)destination.Bits,
             rtm_src_len = (byte)(from?.Bits ?? 0),
-            rtm_flags = RtnetlinkH.RTM_F_LOOKUP_TABLE,
+
+            // IPv6 names the table unasked and, checking strictly, refuses the flag (inet6_rtm_valid_getroute_req).
+            rtm_flags = destination.IsV6 ? 0 : RtnetlinkH.RTM_F_LOOKUP_TABLE,
         });
         writer.Address(RtnetlinkH.RTA_DST, destination);
         if (from is IpAddr source) writer.Address(RtnetlinkH.RTA_SRC, source);
@@ -94,7 +96,9 @@ public sealed partial class RouteNetlink
         lock (_gate)
         {
             int result = _netlink.Query(writer.Finish(), out ReadOnlySpan<byte> answer);
-            if (result == -Errno.EPERM || result == -Errno.EOPNOTSUPP)
+
+            // A refused question comes with an explanation, an answer that says "no way" does not.
+            if (result is -Errno.EPERM or -Errno.EOPNOTSUPP || (result == -Errno.EINVAL && _netlink.LastHint is not null))
                 throw new LinuxException($"look up route to {destination}", -result, _netlink.LastHint);
             if (result < 0) return new RouteAnswer(-result, default, 0, 0, null, null, null);
             found = ParseRoute(answer);

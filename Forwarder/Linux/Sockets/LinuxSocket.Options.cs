@@ -60,6 +60,13 @@ public sealed unsafe partial class LinuxSocket
     /// <summary>Lets a restarted server bind while old connections are still in TIME_WAIT (SO_REUSEADDR).</summary>
     public void SetReuseAddress() => Option(SocketH.SOL_SOCKET, SocketH.SO_REUSEADDR, 1, "SO_REUSEADDR");
 
+    /// <summary>Closing will reset the connection instead of finishing it (SO_LINGER 0): the peer learns at once that we are gone.</summary>
+    public void SetAbortOnClose()
+    {
+        Linger linger = new() { l_onoff = 1, l_linger = 0 };
+        Check(Native.SetSockOpt(this, SocketH.SOL_SOCKET, SocketH.SO_LINGER, (byte*)&linger, (uint)sizeof(Linger)), "set SO_LINGER");
+    }
+
     /// <summary>Keeps an IPv6 socket to IPv6 (IPV6_V6ONLY) or lets it take mapped IPv4, too.</summary>
     public void SetV6Only(bool on) => Option(InH.IPPROTO_IPV6, InH.IPV6_V6ONLY, on ? 1 : 0, "IPV6_V6ONLY");
 
