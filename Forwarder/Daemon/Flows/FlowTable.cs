@@ -1,0 +1,67 @@
+using PersonalVpn.Packets;
+
+namespace PersonalVpn.Daemon.Flows;
+
+/// <summary>
+/// The flows one tunnel's owner has opened, bounded. It answers two questions: may an ownerless packet leave (the last ACK of a
+/// closed connection), and may a packet from the server come in. Shared by two queue threads and the inbound thread: every use
+/// is inside <c>lock (table.Gate)</c>.
+/// </summary>
+internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
+{
+    public const int DefaultCapacity = 65536;
+
+    private readonly Dictionary<FlowKey, Flow> _flows = [];
+
+    /// <summary>The lock that guards this table and every <see cref="Flow"/> in it.</summary>
+    public Lock Gate { get; } = new();
+
+    public int Count => _flows.Count;
+
+    /// <summary>The flow with this outbound key, or null when unknown or expired.</summary>
+    public Flow? Find(in FlowKey outbound, long now)
+    {
+        if (!_flows.TryGetValue(outbound, out Flow? flow)) return null;
+        if (now - flow.LastSeen <= flow.IdleLimit) return flow;
+        _flows.Remove(outbound);
+        return null;
+    }
+
+    /// <summary>Adds a proven flow, or returns the one that is there; null when the table is full even after forgetting idle ones.</summary>
+    public Flow? Add(in FlowKey outbound, long now)
+    {
+        if (_flows.TryGetValue(outbound, out Flow? flow)) return flow;
+        if (_flows.Count >= capacity)
+        {
+            Sweep(now);
+            if (_flows.Count >= capacity) return null;
+        }
+        flow = new Flow(outbound) { LastSeen = now, ProvenAt = now, Phase = outbound.Protocol == 6 ? FlowPhase.Opening : FlowPhase.Open };
+        _flows.Add(outbound, flow);
+        return flow;
+    }
+
+    public void Remove(in FlowKey outbound) => _flows.Remove(outbound);
+
+    /// <summary>Forgets flows idle beyond their limit.</summary>
+    public void Sweep(long now)
+    {
+        foreach ((FlowKey key, Flow flow) in _flows)
+            if (now - flow.LastSeen > flow.IdleLimit) _flows.Remove(key);
+    }
+
+    /// <summary>Forgets all: the tunnel's address has changed hands.</summary>
+    public void Clear() => _flows.Clear();
+
+    /// <summary>Follows a TCP flow's life from the flags of one packet (RFC 9293 3.3.2, simplified).</summary>
+    public static void Follow(Flow flow, byte tcpFlags, bool outbound, long now)
+    {
+        flow.LastSeen = now;
+        if ((tcpFlags & TcpFlags.Rst) != 0) flow.Phase = FlowPhase.Closed;
+        else if (flow.Phase == FlowPhase.Opening && !outbound) flow.Phase = FlowPhase.Open;
+        if ((tcpFlags & TcpFlags.Fin) == 0) return;
+        if (outbound) flow.FinOut = true;
+        else flow.FinIn = true;
+        if (flow.FinOut && flow.FinIn) flow.Phase = FlowPhase.Closed;
+    }
+}

@@ -1,0 +1,89 @@
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Packets;
+using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
+using PersonalVpn.Tunnel.Local;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Daemon;
+
+/// <summary>forwarder.conf, read and checked. Immutable: SIGHUP makes a new one.</summary>
+internal sealed record ForwarderConfig
+{
+    public const string DefaultPath = "/etc/pvpn/forwarder.conf";
+
+    private static readonly string[] Keywords =
+    [
+        "ControlSocket", "AllowUsers", "DenyUsers", "AllowGroups", "DenyGroups", "PermitDestination", "PermitAddress",
+        "MaxTunnelsPerUser", "QueueNumber", "OwnerLookup", "LogLevel",
+    ];
+
+    /// <summary>
+    /// Inner addresses a server may give to a user of this host. An inner address becomes a local address of the host, so it must
+    /// never be one that other users want to reach: private use (RFC 1918, RFC 6598, RFC 4193) unless configured otherwise.
+    /// </summary>
+    private static readonly IpPrefix[] PrivateUse =
+    [
+        IpPrefix.Parse("10.0.0.0/8"), IpPrefix.Parse("172.16.0.0/12"), IpPrefix.Parse("192.168.0.0/16"),
+        IpPrefix.Parse("100.64.0.0/10"), IpPrefix.Parse("fc00::/7"),
+    ];
+
+    public string ControlSocket { get; init; } = ForwarderProtocol.DefaultSocket;
+    public IReadOnlyList<string> AllowUsers { get; init; } = [];
+    public IReadOnlyList<string> DenyUsers { get; init; } = [];
+    public IReadOnlyList<string> AllowGroups { get; init; } = [];
+    public IReadOnlyList<string> DenyGroups { get; init; } = [];
+    public IReadOnlyList<IpPrefix> PermitDestination { get; init; } = [IpPrefix.AllV4, IpPrefix.AllV6];
+    public IReadOnlyList<IpPrefix> PermitAddress { get; init; } = PrivateUse;
+    public int MaxTunnelsPerUser { get; init; } = 8;
+    public ushort QueueNumber { get; init; } = 7570;
+    public OwnerLookupMode OwnerLookup { get; init; } = OwnerLookupMode.Kernel;
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>Reads the file. A missing file at the default path means defaults; any other problem is a one-line error.</summary>
+    public static ForwarderConfig Load(string? path)
+    {
+        if (path is null && !File.Exists(DefaultPath)) return new ForwarderConfig();
+        return Build(KeywordFile.Read(path ?? DefaultPath));
+    }
+
+    /// <summary>Checks lines. Lists add up; of single values the first wins, as in sshd_config.</summary>
+    public static ForwarderConfig Build(IReadOnlyList<KeywordLine> lines)
+    {
+        var config = new ForwarderConfig();
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var destinations = new List<IpPrefix>();
+        var addresses = new List<IpPrefix>();
+        foreach (KeywordLine line in lines)
+        {
+            bool first = seen.Add(line.Keyword);
+            switch (line.Keyword.ToLowerInvariant())
+            {
+                case "permitdestination": destinations.Add(line.Prefix()); continue;
+                case "permitaddress": addresses.Add(line.Prefix()); continue;
+                case "allowusers": config = config with { AllowUsers = [.. config.AllowUsers, .. Names(line)] }; continue;
+                case "denyusers": config = config with { DenyUsers = [.. config.DenyUsers, .. Names(line)] }; continue;
+                case "allowgroups": config = config with { AllowGroups = [.. config.AllowGroups, .. Names(line)] }; continue;
+                case "denygroups": config = config with { DenyGroups = [.. config.DenyGroups, .. Names(line)] }; continue;
+            }
+            ForwarderConfig changed = Single(config, line);
+            if (first) config = changed;
+        }
+        if (destinations.Count > 0) config = config with { PermitDestination = destinations };
+        if (addresses.Count > 0) config = config with { PermitAddress = addresses };
+        return config;
+    }
+
+    private static ForwarderConfig Single(ForwarderConfig config, KeywordLine line) => line.Keyword.ToLowerInvariant() switch
+    {
+        "controlsocket" => line.Value.StartsWith('/') && line.Value.Length < 100
+            ? config with { ControlSocket = line.Value } : throw line.Error("needs an absolute path of fewer than 100 characters"),
+        "maxtunnelsperuser" => config with { MaxTunnelsPerUser = line.Number(0, 1000) },
+        "queuenumber" => config with { QueueNumber = (ushort)line.Number(0, 65534) },
+        "ownerlookup" => config with { OwnerLookup = line.Choice<OwnerLookupMode>() },
+        "loglevel" => config with { LogLevel = LogLevels.Read(line) },
+        _ => throw line.Unknown(Keywords),
+    };
+
+    private static string[] Names(KeywordLine line) => line.Words.Length > 0 ? line.Words : throw line.Error("needs at least one name");
+}

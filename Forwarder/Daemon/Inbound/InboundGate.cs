@@ -1,0 +1,129 @@
+using PersonalVpn.Daemon.Flows;
+using PersonalVpn.Daemon.Outbound;
+using PersonalVpn.Daemon.Tunnels;
+using PersonalVpn.Packets;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Daemon.Inbound;
+
+/// <summary>
+/// May this packet from the server reach the host? Checked as strictly as the way out: a server, or the user's own process turned
+/// malicious, must not touch another user's socket.
+/// <list type="number">
+/// <item>addressed to the tunnel's inner address, from one host that is neither this one nor the loopback;</item>
+/// <item>TCP: never a first SYN; a SYN-ACK only when the socket that waits for it is the owner's; the rest on a flow of hers;</item>
+/// <item>UDP: a flow of hers, and her socket still at its end (asked again after <see cref="ReproveAfter"/>);</item>
+/// <item>ICMP: echo replies to her echo, and errors that quote a packet of a flow of hers; nothing else;</item>
+/// <item>a later fragment: only after its first one passed.</item>
+/// </list>
+/// </summary>
+internal sealed class InboundGate(OwnerLookup lookup)
+{
+    /// <summary>Milliseconds for which a UDP socket's owner is taken as known. A port may change hands when its socket closes.</summary>
+    public const long ReproveAfter = 100;
+
+    /// <summary>Decides one packet; <paramref name="flow"/> is the flow it answers, if it is not an error or a fragment.</summary>
+    public DropReason Decide(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
+    {
+        flow = null;
+        if (tunnel.Address(packet.Version == 6) is not { } inner || packet.Destination != inner) return DropReason.WrongDestination;
+        IpAddr source = packet.Source;
+        if (source == inner || source.IsLoopback || source.IsMulticast || source.IsUnspecified || source.IsMappedV4) return DropReason.Malformed;
+        if (packet.IsFragment && !packet.IsFirstFragment)
+            return tunnel.Fragments.Known(source, packet.Protocol, packet.FragmentId, now) ? DropReason.None : DropReason.Fragment;
+
+        DropReason reason = packet.Protocol switch
+        {
+            6 => DecideTcp(tunnel, packet, now, out flow),
+            1 or 58 => DecideIcmp(tunnel, packet, bytes, now, out flow),
+            _ => DecideOther(tunnel, packet, now, out flow),
+        };
+        if (reason == DropReason.None && packet.IsFragment) tunnel.Fragments.Remember(source, packet.Protocol, packet.FragmentId, now);
+        return reason;
+    }
+
+    private DropReason DecideTcp(TunnelState tunnel, in PacketInfo packet, long now, out Flow? flow)
+    {
+        FlowKey key = packet.Flow.Reverse();
+        flow = null;
+        bool syn = (packet.TcpFlags & TcpFlags.Syn) != 0, ack = (packet.TcpFlags & TcpFlags.Ack) != 0;
+        if (syn && !ack) return DropReason.Unsolicited;
+        lock (tunnel.Flows.Gate) flow = tunnel.Flows.Find(key, now);
+        if (flow is null || syn)
+        {
+            // The flow may have idled out of the table while its socket lives on; and a SYN-ACK makes a connection, so it is proven afresh.
+            DropReason reason = Prove(tunnel, key);
+            if (reason != DropReason.None) return flow is null && reason == DropReason.OwnerUnknown ? DropReason.Unsolicited : reason;
+        }
+        lock (tunnel.Flows.Gate)
+        {
+            flow ??= tunnel.Flows.Add(key, now);
+            if (flow is null) return DropReason.FlowTableFull;
+            FlowTable.Follow(flow, packet.TcpFlags, outbound: false, now);
+        }
+        return DropReason.None;
+    }
+
+    private DropReason DecideOther(TunnelState tunnel, in PacketInfo packet, long now, out Flow? flow)
+    {
+        FlowKey key = packet.Flow.Reverse();
+        long proven;
+        lock (tunnel.Flows.Gate)
+        {
+            flow = tunnel.Flows.Find(key, now);
+            if (flow is null) return DropReason.Unsolicited;
+            flow.LastSeen = now;
+            proven = flow.ProvenAt;
+        }
+        if (packet.Protocol is not (17 or 136) || now - proven <= ReproveAfter) return DropReason.None;
+        DropReason reason = Prove(tunnel, key);
+        if (reason != DropReason.None) return reason;
+        lock (tunnel.Flows.Gate) flow.ProvenAt = now;
+        return DropReason.None;
+    }
+
+    private static DropReason DecideIcmp(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
+    {
+        flow = null;
+        bool echoReply = packet.Protocol == 1 ? packet.IcmpType == 0 : packet.IcmpType == 129;
+        if (echoReply)
+        {
+            lock (tunnel.Flows.Gate)
+            {
+                flow = tunnel.Flows.Find(packet.Flow.Reverse(), now);
+                if (flow is not null) flow.LastSeen = now;
+            }
+            return flow is null ? DropReason.Unsolicited : DropReason.None;
+        }
+        // RFC 792: 3 unreachable, 11 time exceeded, 12 parameter problem; a redirect (5) would rewrite the host's routes.
+        bool error = packet.Protocol == 1 ? packet.IcmpType is 3 or 11 or 12 : packet.IcmpType is >= 1 and <= 4;
+        if (!error) return DropReason.ForbiddenIcmp;
+        if (PacketParser.TryParseEmbedded(bytes, packet, out FlowKey embedded, out _) != PacketError.None) return DropReason.Malformed;
+        if (embedded.Source != packet.Destination) return DropReason.Unsolicited;
+        lock (tunnel.Flows.Gate)
+        {
+            if (tunnel.Flows.Find(embedded, now) is not { } subject) return DropReason.Unsolicited;
+            if (PacketTooBig.TryGetMtu(bytes, packet, out int mtu)) Lower(subject, mtu);
+        }
+        return DropReason.None;
+    }
+
+    // The kernel lowers the path MTU of her socket from the same ICMP error; our segment size must follow (RFC 1191 6.4, RFC 8201).
+    private static void Lower(Flow flow, int mtu)
+    {
+        int mss = Math.Max(mtu - (flow.Key.Source.IsV6 ? 60 : 40), 500);
+        if (flow.PeerMss == 0 || mss < flow.PeerMss) flow.PeerMss = (ushort)Math.Min(mss, ushort.MaxValue);
+    }
+
+    // Who holds the socket that this packet would reach?
+    private DropReason Prove(TunnelState tunnel, in FlowKey outbound)
+    {
+        OwnerAnswer answer = lookup.Find(null, OwnerGate.ToTuple(outbound));
+        return answer.Verdict switch
+        {
+            OwnerVerdict.Owner => answer.Uid == tunnel.Uid ? DropReason.None : DropReason.ReceiverNotOwner,
+            OwnerVerdict.Ambiguous => DropReason.ReceiverNotOwner,
+            _ => DropReason.OwnerUnknown,
+        };
+    }
+}

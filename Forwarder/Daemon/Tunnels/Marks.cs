@@ -1,0 +1,35 @@
+namespace PersonalVpn.Daemon.Tunnels;
+
+/// <summary>
+/// The numbers by which the kernel knows our things. Marks use four bits, so that a host's own use of the others is untouched.
+/// Only processes with CAP_NET_ADMIN can set a mark.
+/// </summary>
+internal static class Marks
+{
+    /// <summary>The bits of a firewall mark that are ours.</summary>
+    public const uint Mask = 0x0f000000;
+
+    /// <summary>On a tunnel's own transport socket: bypasses every tunnel.</summary>
+    public const uint Transport = 0x05000000;
+
+    /// <summary>On packets that pvpnd injects: only these may reach an inner address. A host firewall may accept on it.</summary>
+    public const uint Injected = 0x06000000;
+
+    /// <summary>Routing protocol number of our rules and routes (rtnetlink.h: 128..255 are free for daemons); finds leftovers.</summary>
+    public const byte RouteProtocol = 170;
+
+    /// <summary>Names of our devices start so; the one firewall rule of the way out matches <c>pvpn+</c>.</summary>
+    public const string DevicePrefix = "pvpn";
+
+    /// <summary>First table number; one table per user, lowest free.</summary>
+    public const int FirstTable = 7_570_000;
+
+    /// <summary>Priorities of our policy rules: before <c>main</c> (32766), after <c>local</c> (0).</summary>
+    public const uint UserRulePriority = 7570, InnerSourceRulePriority = 7571, InnerSourceGuardPriority = 7572, BoundSocketGuardPriority = 7569;
+
+    /// <summary>Metric of the unreachable route under each tunnel route: last, but before any other table is asked.</summary>
+    public const uint BlockMetric = 4_000_000;
+
+    /// <summary>Metric of the route into the tunnel's device.</summary>
+    public const uint TunnelMetric = 10;
+}

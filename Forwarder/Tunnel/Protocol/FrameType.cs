@@ -1,0 +1,75 @@
+namespace PersonalVpn.Tunnel.Protocol;
+
+/// <summary>The first byte of a frame. 0x01..0x0f from the client, 0x81..0x8f from the server, 0x10..0x1f either way.</summary>
+public enum FrameType : byte
+{
+    /// <summary>Never sent.</summary>
+    None = 0,
+
+    /// <summary>Client: versions, user name, nonce.</summary>
+    Hello = 0x01,
+
+    /// <summary>Client: key and signature.</summary>
+    Auth = 0x02,
+
+    /// <summary>Client: destinations wanted, addresses to avoid. May be repeated until the first packet.</summary>
+    Open = 0x03,
+
+    /// <summary>Either: offload metadata and one IP packet (or TCP superpacket).</summary>
+    Packet = 0x10,
+
+    /// <summary>Either: are you there?</summary>
+    Ping = 0x11,
+
+    /// <summary>Either: the same eight bytes back.</summary>
+    Pong = 0x12,
+
+    /// <summary>Either: the reason for what follows, the end of the connection.</summary>
+    Close = 0x1f,
+
+    /// <summary>Server: version chosen, nonce, banner.</summary>
+    HelloReply = 0x81,
+
+    /// <summary>Server: accepted or not, tries left.</summary>
+    AuthResult = 0x82,
+
+    /// <summary>Server: inner addresses, MTU, keep-alive, routes.</summary>
+    Config = 0x83,
+}
+
+/// <summary>Why a connection ends; the text beside it says what to do.</summary>
+public enum CloseReason : ushort
+{
+    /// <summary>Asked for by the user or by a clean shutdown.</summary>
+    Normal = 0,
+
+    /// <summary>A frame or message was malformed, oversized or out of order.</summary>
+    ProtocolError = 1,
+
+    /// <summary>No common protocol version.</summary>
+    Version = 2,
+
+    /// <summary>User authentication failed or was not completed in time.</summary>
+    AuthenticationFailed = 3,
+
+    /// <summary>A destination asked for is not permitted.</summary>
+    NotPermitted = 4,
+
+    /// <summary>The address pool is used up, or the address wanted is taken.</summary>
+    NoAddress = 5,
+
+    /// <summary>MaxSessions or MaxSessionsPerUser is reached.</summary>
+    TooManySessions = 6,
+
+    /// <summary>An administrator ended the session.</summary>
+    Disconnected = 7,
+
+    /// <summary>The server shuts down.</summary>
+    ShuttingDown = 8,
+
+    /// <summary>The peer did not answer keep-alives.</summary>
+    Timeout = 9,
+
+    /// <summary>Something inside the server failed; its log says what.</summary>
+    InternalError = 10,
+}
