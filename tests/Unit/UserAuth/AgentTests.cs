@@ -69,7 +69,7 @@ public sealed class AgentTests(KeyFixture keys)
     [InlineData("000000090c00000001ffffffff")]
     [InlineData("0000")] // closes early
     [InlineData("0000000106")]
-    public void A_malformed_agent_ends_in_one_line(string hex)
+    public async Task A_malformed_agent_ends_in_one_line(string hex)
     {
         using var directory = new TempDirectory();
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -84,11 +84,11 @@ public sealed class AgentTests(KeyFixture keys)
         });
         Assert.False(new AgentClient(directory["agent"]).TryListIdentities(out _, out string error));
         Assert.Contains(directory["agent"], error, StringComparison.Ordinal);
-        Assert.True(server.Wait(5000));
+        await server.WaitAsync(TimeSpan.FromSeconds(5));
     }
 
     [Fact]
-    public void A_signature_made_with_sha1_is_not_taken()
+    public async Task A_signature_made_with_sha1_is_not_taken()
     {
         using var directory = new TempDirectory();
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -108,6 +108,6 @@ public sealed class AgentTests(KeyFixture keys)
         Assert.False(new AgentClient(directory["agent"]).TrySign(keys.Public("rsa2048"), Data, out _, out byte[] signature, out string error));
         Assert.Contains("ssh-rsa", error, StringComparison.Ordinal);
         Assert.Empty(signature);
-        Assert.True(server.Wait(5000));
+        await server.WaitAsync(TimeSpan.FromSeconds(5));
     }
 }
