@@ -36,7 +36,7 @@ internal sealed class FileIdentity : IUserIdentity
                 return true;
             }
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = PublicKey.OneLine(e);
         }
@@ -66,7 +66,7 @@ internal sealed class FileIdentity : IUserIdentity
             error = "";
             return true;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = $"cannot sign with key '{Description}': {PublicKey.OneLine(e)}; the private key may be damaged";
             return false;

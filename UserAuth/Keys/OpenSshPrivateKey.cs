@@ -73,7 +73,7 @@ internal static class OpenSshPrivateKey
             error = "";
             return true;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "damaged: " + PublicKey.OneLine(e);
             return false;

@@ -180,7 +180,7 @@ public static class PrivateKeyFile
             }
             error = "damaged: bytes behind the key";
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "damaged: " + PublicKey.OneLine(e);
         }
@@ -208,7 +208,7 @@ public static class PrivateKeyFile
                 key = candidate;
                 return true;
             }
-            catch (CryptographicException e)
+            catch (Exception e) when (CryptoErrors.IsBadKey(e))
             {
                 error = "not an RSA or ECDSA key, or damaged: " + PublicKey.OneLine(e);
                 candidate.Dispose();

@@ -170,7 +170,7 @@ public sealed partial class PublicKey : IEquatable<PublicKey>
             error = $"key type {certificateKey.Oid.FriendlyName ?? certificateKey.Oid.Value} is not supported: use RSA or ECDSA P-256/384/521";
             return false;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "public key is malformed: " + OneLine(e);
             return false;

@@ -178,6 +178,33 @@ public sealed class ProcfsEvidenceTests : IDisposable
     [Fact]
     public void A_kernel_without_a_table_has_no_owner() => Assert.Equal(OwnerVerdict.NotFound, Captured(Tcp).Verdict);
 
+    [Fact]
+    public void A_table_that_cannot_be_read_proves_nothing_and_is_counted()
+    {
+        Table("udp", Row("0A4D0001:1388", "0A630202:0050", 1, "1000", 5));
+        Directory.CreateDirectory(_directory["udp6"]);
+        var evidence = new ProcfsEvidence(_directory.Root);
+        Assert.Equal(OwnerVerdict.NotFound, evidence.Lookup(new SocketTuple(Udp, false, 0x0A4D0001, 5000, 0x0A630202, 80)).Verdict);
+        Assert.Equal(1, evidence.Failures);
+        Assert.NotNull(evidence.LastError);
+        Assert.False(evidence.TryCheck(out string error)); // no tcp table here
+        Assert.Contains("/proc", error, StringComparison.Ordinal);
+        Assert.True(_live.TryCheck(out error), error);
+    }
+
+    [Fact]
+    public void A_lookup_makes_no_garbage_for_rows()
+    {
+        string other = Row("0A4D0009:1388", "0A630202:0050", 1, "1001", 5);
+        Table("tcp", [.. Enumerable.Repeat(other, 20_000)]);
+        var evidence = new ProcfsEvidence(_directory.Root);
+        var tuple = new SocketTuple(Tcp, false, 0x0A4D0001, 5000, 0x0A630202, 80);
+        evidence.Lookup(tuple);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        evidence.Lookup(tuple);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 * 1024); // two file handles, not 20,000 rows
+    }
+
     private static OwnerAnswer Mine => new(OwnerVerdict.Owner, Me, OwnerEvidence.Procfs);
 
     private static Socket Open(string address, SocketType type, ProtocolType protocol)

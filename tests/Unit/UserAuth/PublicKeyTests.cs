@@ -122,6 +122,42 @@ public sealed class PublicKeyTests(KeyFixture keys)
     }
 
     [Fact]
+    public void A_certificate_key_with_any_byte_changed_never_throws()
+    {
+        using ECDsa ecdsa = ECDsa.Create(ECCurve.NamedCurves.nistP384);
+        using RSA rsa = RSA.Create(2048);
+        var random = new Random(6);
+        foreach (byte[] spki in (byte[][])[ecdsa.ExportSubjectPublicKeyInfo(), rsa.ExportSubjectPublicKeyInfo()])
+        {
+            for (int i = 0; i < spki.Length; i++)
+            {
+                for (int round = 0; round < 8; round++)
+                {
+                    byte[] changed = (byte[])spki.Clone();
+                    changed[i] = (byte)random.Next(256);
+                    if (!PublicKey.TryFromSubjectPublicKeyInfo(changed, out _, out string error))
+                    {
+                        Assert.DoesNotContain('\n', error);
+                    }
+                }
+                Assert.False(PublicKey.TryFromSubjectPublicKeyInfo(spki.AsSpan(0, i), out _, out _));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_curve_the_library_does_not_know_is_refused()
+    {
+        // P-384's object identifier with its last number changed to one that names no curve.
+        using ECDsa ecdsa = ECDsa.Create(ECCurve.NamedCurves.nistP384);
+        byte[] spki = ecdsa.ExportSubjectPublicKeyInfo();
+        int at = spki.AsSpan().IndexOf((byte[])[0x2B, 0x81, 0x04, 0x00, 0x22]);
+        spki[at + 4] = 0x3E;
+        Assert.False(PublicKey.TryFromSubjectPublicKeyInfo(spki, out _, out string error));
+        Assert.NotEmpty(error);
+    }
+
+    [Fact]
     public void Keys_compare_by_blob()
     {
         Assert.Equal(keys.Public("rsa2048"), keys.Public("rsa2048"));
