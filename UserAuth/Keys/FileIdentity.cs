@@ -25,7 +25,8 @@ internal sealed class FileIdentity : IUserIdentity
     public string Description { get; }
 
     /// <summary>Takes ownership of <paramref name="key"/>, also when it answers false (then the key is disposed).</summary>
-    public static bool TryCreate(AsymmetricAlgorithm key, string description, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+    public static bool TryCreate(
+        AsymmetricAlgorithm key, string description, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
     {
         identity = null;
         try

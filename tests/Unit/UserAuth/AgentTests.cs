@@ -26,10 +26,12 @@ public sealed class AgentTests(KeyFixture keys)
                 Tool.Run("ssh-add", environment, "-q", keys[name]);
             }
             var agent = new AgentClient(socket);
-            Assert.True(agent.TryListIdentities(out IReadOnlyList<IUserIdentity> identities, out IReadOnlyList<string> leftOut, out string error), error);
+            Assert.True(agent.TryListIdentities(out IReadOnlyList<IUserIdentity> identities, out IReadOnlyList<string> leftOut,
+                out string error), error);
             Assert.Equal(
                 ["rsa2048", "ecdsa256", "ecdsa384", "ecdsa521", "rsa4096"],
-                identities.Select(i => new[] { "rsa2048", "ecdsa256", "ecdsa384", "ecdsa521", "rsa4096" }.Single(n => keys.Public(n).Equals(i.PublicKey))));
+                identities.Select(i => new[] { "rsa2048", "ecdsa256", "ecdsa384", "ecdsa521",
+                    "rsa4096" }.Single(n => keys.Public(n).Equals(i.PublicKey))));
             Assert.Equal(2, leftOut.Count);
             foreach (IUserIdentity identity in identities)
             {
@@ -105,7 +107,8 @@ public sealed class AgentTests(KeyFixture keys)
                 peer.Send([0, 0, 0, (byte)answer.Length, .. answer]);
             }
         });
-        Assert.False(new AgentClient(directory["agent"]).TrySign(keys.Public("rsa2048"), Data, out _, out byte[] signature, out string error));
+        Assert.False(new AgentClient(directory["agent"]).TrySign(keys.Public("rsa2048"), Data, out _, out byte[] signature,
+            out string error));
         Assert.Contains("ssh-rsa", error, StringComparison.Ordinal);
         Assert.Empty(signature);
         await server.WaitAsync(TimeSpan.FromSeconds(5));

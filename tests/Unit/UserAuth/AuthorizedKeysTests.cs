@@ -95,7 +95,8 @@ public sealed class AuthorizedKeysTests(KeyFixture keys)
             "permit=\"10.0.0.0/8:443,[fd00::/64]:1-2,10.9.9.9\",relay=\"GW.example:443,[fd00:0::1]:1\",address=\"10.77.0.9\","
             + "expiry-time=\"20300101120000Z\",from=\"192.0.2.0/24\" " + Line).Keys).Options;
         Assert.Equal(
-            [new(IPNetwork.Parse("10.0.0.0/8"), 443, 443), new(IPNetwork.Parse("fd00::/64"), 1, 2), new(IPNetwork.Parse("10.9.9.9/32"), 0, 65535)],
+            [new(IPNetwork.Parse("10.0.0.0/8"), 443, 443), new(IPNetwork.Parse("fd00::/64"), 1, 2), new(IPNetwork.Parse("10.9.9.9/32"), 0,
+                65535)],
             options.Permit!);
         Assert.True(options.Permit![2].AllPorts);
         Assert.Equal([new RelayTarget("gw.example", 443), new RelayTarget("fd00::1", 1)], options.Relay!);

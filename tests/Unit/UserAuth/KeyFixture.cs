@@ -24,10 +24,13 @@ public sealed class KeyFixture : IDisposable
         Make("ed25519", "-t", "ed25519");
         Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "secret words", "-C", "test", "-f", this["rsa.enc"]);
         Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret words", "-C", "test", "-f", this["rsa.encpem"]);
-        Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "secret words", "-C", "test", "-f", this["rsa.encpk8"]);
+        Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "secret words", "-C", "test", "-f",
+            this["rsa.encpk8"]);
         Tool.Run("openssl", "genrsa", "-traditional", "-out", this["openssl.pkcs1"], "2048");
-        Tool.Run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-aes256", "-pass", "pass:secret words", "-out", this["openssl.encpk8"]);
-        Tool.Run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-aes256", "-pass", "pass:secret words", "-out", this["openssl.encec"]);
+        Tool.Run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-aes256", "-pass", "pass:secret words",
+            "-out", this["openssl.encpk8"]);
+        Tool.Run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-aes256", "-pass", "pass:secret words",
+            "-out", this["openssl.encec"]);
         Tool.Run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", this["openssl.ec"]); // EC PARAMETERS before the key
         Tool.Run("openssl", "genpkey", "-algorithm", "ED25519", "-out", this["openssl.ed25519"]);
         foreach (string file in Directory.GetFiles(_directory.Root))
@@ -40,7 +43,8 @@ public sealed class KeyFixture : IDisposable
 
     public PersonalVpn.UserAuth.PublicKey Public(string name)
     {
-        Assert.True(PersonalVpn.UserAuth.PublicKey.TryParseOpenSsh(File.ReadAllText(this[name + ".pub"]), out var key, out string error), error);
+        Assert.True(PersonalVpn.UserAuth.PublicKey.TryParseOpenSsh(File.ReadAllText(this[name + ".pub"]), out var key, out string error),
+            error);
         return key;
     }
 

@@ -29,7 +29,8 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
         Assert.Equal(KnownHostsVerdict.Match, hosts.Check("gw.EXAMPLE", 443, Key).Verdict);
         Assert.Equal(KnownHostsVerdict.Match, hosts.Check("[fd00::1]", 8443, Other).Verdict);
         KnownHostsAnswer changed = hosts.Check("gw.example", 8443, Key);
-        Assert.Equal((KnownHostsVerdict.Changed, 2, Other.Fingerprint, _directory["sub/known_hosts"]), (changed.Verdict, changed.Line, changed.KnownFingerprint, changed.File));
+        Assert.Equal((KnownHostsVerdict.Changed, 2, Other.Fingerprint, _directory["sub/known_hosts"]), (changed.Verdict, changed.Line,
+            changed.KnownFingerprint, changed.File));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_directory["sub/known_hosts"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_directory["sub"]));
     }

@@ -53,7 +53,8 @@ public sealed class PrivateKeyFileTests(KeyFixture keys)
     {
         var asked = new List<string>();
         Assert.True(PrivateKeyFile.TryLoad(
-            keys[name], question => { asked.Add(question); return asked.Count == 1 ? "wrong" : "secret words"; }, out IUserIdentity? identity, out string error), error);
+            keys[name], question => { asked.Add(question); return asked.Count == 1 ? "wrong" : "secret words"; },
+                out IUserIdentity? identity, out string error), error);
         using (identity)
         {
             Assert.Equal(2, asked.Count);

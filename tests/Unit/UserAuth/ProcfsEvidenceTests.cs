@@ -165,7 +165,8 @@ public sealed class ProcfsEvidenceTests : IDisposable
             {
                 bad[random.Next(bad.Length)] = (byte)random.Next(256);
             }
-            Table("tcp", Encoding.Latin1.GetString(bad), "", new string(' ', 90), new string('F', i * 40), good[..random.Next(good.Length)], good);
+            Table("tcp", Encoding.Latin1.GetString(bad), "", new string(' ', 90), new string('F', i * 40),
+                good[..random.Next(good.Length)], good);
             OwnerAnswer answer = Captured(Tcp);
             Assert.True(answer.Verdict == OwnerVerdict.Ambiguous || answer.IsOwnedBy(1000), answer.ToString());
         }

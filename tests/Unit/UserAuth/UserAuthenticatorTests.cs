@@ -12,7 +12,8 @@ public sealed class UserAuthenticatorTests : IDisposable
     private static readonly IPAddress Peer = IPAddress.Parse("192.0.2.1");
     private readonly KeyFixture _keys;
     private readonly TempDirectory _directory = new();
-    private readonly AuthChallenge _challenge = new(1, AuthChallenge.CreateNonce(), AuthChallenge.CreateNonce(), AuthChallenge.HashCertificate([1]));
+    private readonly AuthChallenge _challenge = new(1, AuthChallenge.CreateNonce(), AuthChallenge.CreateNonce(),
+        AuthChallenge.HashCertificate([1]));
     private readonly IUserIdentity _identity;
     private readonly UserAuthenticator _authenticator;
 
@@ -65,7 +66,8 @@ public sealed class UserAuthenticatorTests : IDisposable
         _directory.Write("alice", File.ReadAllText(_keys["rsa3072.pub"]));
         Assert.Equal(AuthRefusal.NoSuchKey, Decide("alice").Refusal);
         Assert.Equal(AuthRefusal.UnusableKey, _authenticator.Decide("alice", null, "", [], _challenge, Peer, Now).Refusal);
-        Assert.Equal(AuthRefusal.UnusableKey, _authenticator.Decide("alice", _keys.Public("ed25519"), KeyTypes.Ed25519, new byte[64], _challenge, Peer, Now).Refusal);
+        Assert.Equal(AuthRefusal.UnusableKey, _authenticator.Decide("alice", _keys.Public("ed25519"), KeyTypes.Ed25519, new byte[64],
+            _challenge, Peer, Now).Refusal);
     }
 
     [Fact]
@@ -89,14 +91,17 @@ public sealed class UserAuthenticatorTests : IDisposable
             _challenge with { ServerCertificateHash = AuthChallenge.HashCertificate([2]) },
         ];
         Assert.True(_authenticator.Decide("alice", _identity.PublicKey, algorithm, signature, _challenge, Peer, Now).Allowed);
-        Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("bob", _identity.PublicKey, algorithm, signature, _challenge, Peer, Now).Refusal);
+        Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("bob", _identity.PublicKey, algorithm, signature, _challenge, Peer,
+            Now).Refusal);
         foreach (AuthChallenge other in others)
         {
-            Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("alice", _identity.PublicKey, algorithm, signature, other, Peer, Now).Refusal);
+            Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("alice", _identity.PublicKey, algorithm, signature, other, Peer,
+                Now).Refusal);
         }
         foreach (string wrong in (string[])["ssh-rsa", "rsa-sha2-256", ""])
         {
-            Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("alice", _identity.PublicKey, wrong, signature, _challenge, Peer, Now).Refusal);
+            Assert.Equal(AuthRefusal.BadSignature, _authenticator.Decide("alice", _identity.PublicKey, wrong, signature, _challenge, Peer,
+                Now).Refusal);
         }
         for (int i = 0; i < signature.Length; i++)
         {
@@ -173,7 +178,8 @@ public sealed class UserAuthenticatorTests : IDisposable
         foreach (string user in (string[])["alice", "bob", "/"])
         {
             long start = Stopwatch.GetTimestamp();
-            AuthDecision decision = await _authenticator.DecideAsync(user, _identity.PublicKey, KeyTypes.RsaSha512, new byte[256], _challenge, Peer, Now);
+            AuthDecision decision = await _authenticator.DecideAsync(user, _identity.PublicKey, KeyTypes.RsaSha512, new byte[256],
+                _challenge, Peer, Now);
             Assert.False(decision.Allowed);
             Assert.True(Stopwatch.GetElapsedTime(start) >= UserAuthenticator.MinimumAnswerTime);
         }
@@ -182,7 +188,8 @@ public sealed class UserAuthenticatorTests : IDisposable
     private AuthDecision Decide(string user, UserAuthenticator? authenticator = null)
     {
         string signed = UserName.IsValid(user, out _) ? user : "nobody";
-        Assert.True(_identity.TrySign(_challenge.SignedData(signed, _identity.PublicKey), out string algorithm, out byte[] signature, out _));
+        Assert.True(_identity.TrySign(_challenge.SignedData(signed, _identity.PublicKey), out string algorithm, out byte[] signature,
+            out _));
         return (authenticator ?? _authenticator).Decide(user, _identity.PublicKey, algorithm, signature, _challenge, Peer, Now);
     }
 }
