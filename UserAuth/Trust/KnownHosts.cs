@@ -84,7 +84,7 @@ public sealed class KnownHosts
     /// <param name="port">TCP port.</param>
     /// <param name="key">The server's key.</param>
     /// <param name="error">One line that says why no file could be written.</param>
-    public bool TryAdd(string host, int port, PublicKey key, out string error)
+    public bool Add(string host, int port, PublicKey key, out string error)
     {
         ArgumentNullException.ThrowIfNull(key);
         string line = KnownHostsLine.NameOf(host, port) + " " + key.ToOpenSsh(null);

@@ -23,6 +23,6 @@ public enum KnownHostsVerdict
 /// <param name="Verdict">The answer.</param>
 /// <param name="File">File that decided, or null.</param>
 /// <param name="Line">Line in it, from 1, or 0.</param>
-/// <param name="KnownFingerprint">With Changed: fingerprint of the key that stands there, or that it cannot be read.</param>
+/// <param name="OldFingerprint">With Changed: fingerprint of the key that stands there, or that it cannot be read.</param>
 /// <param name="Error">With Unreadable: one line that says why.</param>
-public sealed record KnownHostsAnswer(KnownHostsVerdict Verdict, string? File, int Line, string? KnownFingerprint, string? Error);
+public sealed record KnownHostsAnswer(KnownHostsVerdict Verdict, string? File, int Line, string? OldFingerprint, string? Error);

@@ -19,10 +19,10 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
     {
         var hosts = new KnownHosts(_directory["sub/known_hosts"]);
         Assert.Equal(KnownHostsVerdict.Unknown, hosts.Check("gw.example", 443, Key).Verdict);
-        Assert.True(hosts.TryAdd("GW.example", 443, Key, out string error), error);
-        Assert.True(hosts.TryAdd("gw.example", 443, Key, out _));
-        Assert.True(hosts.TryAdd("gw.example", 8443, Other, out _));
-        Assert.True(hosts.TryAdd("fd00::1", 8443, Other, out _));
+        Assert.True(hosts.Add("GW.example", 443, Key, out string error), error);
+        Assert.True(hosts.Add("gw.example", 443, Key, out _));
+        Assert.True(hosts.Add("gw.example", 8443, Other, out _));
+        Assert.True(hosts.Add("fd00::1", 8443, Other, out _));
         Assert.Equal(
             $"gw.example {Key.ToOpenSsh(null)}\n[gw.example]:8443 {Other.ToOpenSsh(null)}\n[fd00::1]:8443 {Other.ToOpenSsh(null)}\n",
             File.ReadAllText(_directory["sub/known_hosts"]));
@@ -30,7 +30,7 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
         Assert.Equal(KnownHostsVerdict.Match, hosts.Check("[fd00::1]", 8443, Other).Verdict);
         KnownHostsAnswer changed = hosts.Check("gw.example", 8443, Key);
         Assert.Equal((KnownHostsVerdict.Changed, 2, Other.Fingerprint, _directory["sub/known_hosts"]), (changed.Verdict, changed.Line,
-            changed.KnownFingerprint, changed.File));
+            changed.OldFingerprint, changed.File));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_directory["sub/known_hosts"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_directory["sub"]));
     }
@@ -79,11 +79,11 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
         string second = _directory.Write("second", $"gw {Key.ToOpenSsh(null)}"); // no newline at the end
         var hosts = new KnownHosts(_directory["dir"], second);
         Assert.Equal(KnownHostsVerdict.Unreadable, hosts.Check("gw", 443, Key).Verdict);
-        Assert.True(hosts.TryAdd("new", 443, Other, out string error), error);
+        Assert.True(hosts.Add("new", 443, Other, out string error), error);
         Assert.Equal($"gw {Key.ToOpenSsh(null)}\nnew {Other.ToOpenSsh(null)}\n", File.ReadAllText(second));
         var both = new KnownHosts(_directory["missing"], second);
         Assert.Equal(KnownHostsVerdict.Match, both.Check("gw", 443, Key).Verdict);
-        Assert.False(new KnownHosts(_directory["dir"]).TryAdd("new", 443, Key, out error));
+        Assert.False(new KnownHosts(_directory["dir"]).Add("new", 443, Key, out error));
         Assert.Contains(_directory["dir"], error, StringComparison.Ordinal);
     }
 
@@ -108,7 +108,7 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
     public void A_host_that_is_no_name_cannot_write_a_line_of_its_own(string host)
     {
         var hosts = new KnownHosts(_directory["known_hosts"]);
-        Assert.ThrowsAny<ArgumentException>(() => hosts.TryAdd(host, 443, Key, out _));
+        Assert.ThrowsAny<ArgumentException>(() => hosts.Add(host, 443, Key, out _));
         Assert.ThrowsAny<ArgumentException>(() => hosts.Check(host, 443, Key));
     }
 
@@ -120,8 +120,8 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
         Parallel.For(0, 32, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
         {
             var hosts = new KnownHosts(path);
-            Assert.True(hosts.TryAdd($"host{i}", 443, key, out string error), error);
-            Assert.True(hosts.TryAdd($"gone{i}", 443, key, out error), error);
+            Assert.True(hosts.Add($"host{i}", 443, key, out string error), error);
+            Assert.True(hosts.Add($"gone{i}", 443, key, out error), error);
             Assert.Equal(1, hosts.Remove($"gone{i}", 443, out error));
             Assert.Empty(error);
         });
