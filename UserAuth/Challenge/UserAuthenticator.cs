@@ -113,7 +113,8 @@ public sealed class UserAuthenticator
             // Task.Delay counts whole milliseconds and may end early by a part of one.
             while (Stopwatch.GetElapsedTime(start).Ticks is var passed && passed < steps * step)
             {
-                await Task.Delay(TimeSpan.FromTicks((steps * step) - passed) + TimeSpan.FromMilliseconds(1), cancellationToken).ConfigureAwait(false);
+                TimeSpan rest = TimeSpan.FromTicks((steps * step) - passed) + TimeSpan.FromMilliseconds(1);
+                await Task.Delay(rest, cancellationToken).ConfigureAwait(false);
             }
         }
         return decision;

@@ -27,7 +27,8 @@ public static class UserName
             reason = $"user name is longer than {MaximumBytes} bytes";
             return false;
         }
-        if (name[0] == '-' || name == "." || name.Contains("..", StringComparison.Ordinal) || name.Contains('/', StringComparison.Ordinal))
+        if (name[0] == '-' || name == "." || name.Contains("..", StringComparison.Ordinal)
+            || name.Contains('/', StringComparison.Ordinal))
         {
             reason = "user name begins with '-', is '.', or holds '/' or '..'";
             return false;
@@ -36,7 +37,8 @@ public static class UserName
         {
             // EnumerateRunes puts U+FFFD in place of a broken surrogate: two different names must never sign alike.
             if (rune == Rune.ReplacementChar || Rune.IsControl(rune) || Rune.IsWhiteSpace(rune)
-                || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse)
+                || Rune.GetUnicodeCategory(rune) is
+                    UnicodeCategory.Format or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse)
             {
                 reason = "user name holds white space, control or invisible characters";
                 return false;

@@ -25,7 +25,8 @@ internal sealed class FileIdentity : IUserIdentity
     public string Description { get; }
 
     /// <summary>Takes ownership of <paramref name="key"/>, also when it answers false (then the key is disposed).</summary>
-    public static bool TryCreate(AsymmetricAlgorithm key, string description, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+    public static bool TryCreate(
+        AsymmetricAlgorithm key, string description, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
     {
         identity = null;
         try
@@ -36,7 +37,7 @@ internal sealed class FileIdentity : IUserIdentity
                 return true;
             }
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = PublicKey.OneLine(e);
         }
@@ -66,7 +67,7 @@ internal sealed class FileIdentity : IUserIdentity
             error = "";
             return true;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = $"cannot sign with key '{Description}': {PublicKey.OneLine(e)}; the private key may be damaged";
             return false;

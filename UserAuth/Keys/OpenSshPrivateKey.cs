@@ -58,7 +58,9 @@ internal static class OpenSshPrivateKey
         }
         try
         {
-            AsymmetricAlgorithm? candidate = type == KeyTypes.Rsa ? ReadRsa(ref reader) : ReadEcdsa(EcdsaCurve.ByKeyType(type)!, ref reader);
+            AsymmetricAlgorithm? candidate = type == KeyTypes.Rsa
+                ? ReadRsa(ref reader)
+                : ReadEcdsa(EcdsaCurve.ByKeyType(type)!, ref reader);
             if (candidate is null)
             {
                 return false;
@@ -73,7 +75,7 @@ internal static class OpenSshPrivateKey
             error = "";
             return true;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "damaged: " + PublicKey.OneLine(e);
             return false;
@@ -112,7 +114,8 @@ internal static class OpenSshPrivateKey
         }
         finally
         {
-            foreach (byte[]? part in (ReadOnlySpan<byte[]?>)[parameters.D, parameters.P, parameters.Q, parameters.InverseQ, parameters.DP, parameters.DQ])
+            byte[]?[] secrets = [parameters.D, parameters.P, parameters.Q, parameters.InverseQ, parameters.DP, parameters.DQ];
+            foreach (byte[]? part in secrets)
             {
                 CryptographicOperations.ZeroMemory(part);
             }

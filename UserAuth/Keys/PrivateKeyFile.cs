@@ -59,7 +59,8 @@ public static class PrivateKeyFile
     }
 
     private static bool TryLoad(
-        ReadOnlySpan<byte> text, string path, Func<string, string?>? prompt, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+        ReadOnlySpan<byte> text, string path, Func<string, string?>? prompt,
+        [NotNullWhen(true)] out IUserIdentity? identity, out string error)
     {
         // RFC 1421 headers (Proc-Type: 4,ENCRYPTED) are no RFC 7468 PEM: the key derivation behind them is one round of MD5.
         if (text.IndexOf("Proc-Type: 4,ENCRYPTED"u8) >= 0)
@@ -180,7 +181,7 @@ public static class PrivateKeyFile
             }
             error = "damaged: bytes behind the key";
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "damaged: " + PublicKey.OneLine(e);
         }
@@ -190,7 +191,8 @@ public static class PrivateKeyFile
     }
 
     /// <summary>Tries RSA, then ECDSA: the class library refuses the wrong one by its algorithm identifier.</summary>
-    private static bool TryImportPkcs8(ReadOnlySpan<byte> der, ReadOnlySpan<byte> passphrase, out AsymmetricAlgorithm? key, out string error)
+    private static bool TryImportPkcs8(
+        ReadOnlySpan<byte> der, ReadOnlySpan<byte> passphrase, out AsymmetricAlgorithm? key, out string error)
     {
         error = "";
         foreach (AsymmetricAlgorithm candidate in (ReadOnlySpan<AsymmetricAlgorithm>)[RSA.Create(), ECDsa.Create()])
@@ -208,7 +210,7 @@ public static class PrivateKeyFile
                 key = candidate;
                 return true;
             }
-            catch (CryptographicException e)
+            catch (Exception e) when (CryptoErrors.IsBadKey(e))
             {
                 error = "not an RSA or ECDSA key, or damaged: " + PublicKey.OneLine(e);
                 candidate.Dispose();

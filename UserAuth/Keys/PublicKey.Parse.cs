@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
-using System.Security.Cryptography;
 
 namespace PersonalVpn.UserAuth;
 
@@ -50,7 +49,7 @@ public sealed partial class PublicKey
         {
             candidate.CreateEcdsa(curve).Dispose(); // the import refuses a point that is not on the curve
         }
-        catch (CryptographicException)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             return Refuse("ECDSA public key is malformed: the point is not on its curve", out error);
         }

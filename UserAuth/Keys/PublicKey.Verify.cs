@@ -27,7 +27,7 @@ public sealed partial class PublicKey
                 _ => false,
             };
         }
-        catch (CryptographicException)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             return false; // numbers that the library refuses to compute with prove nothing
         }

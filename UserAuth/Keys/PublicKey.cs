@@ -167,10 +167,11 @@ public sealed partial class PublicKey : IEquatable<PublicKey>
                     return TryParseBlob(EcdsaBlob(curve, parameters.Q), out key, out error);
                 }
             }
-            error = $"key type {certificateKey.Oid.FriendlyName ?? certificateKey.Oid.Value} is not supported: use RSA or ECDSA P-256/384/521";
+            string? type = certificateKey.Oid.FriendlyName ?? certificateKey.Oid.Value;
+            error = $"key type {type} is not supported: use RSA or ECDSA P-256/384/521";
             return false;
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (CryptoErrors.IsBadKey(e))
         {
             error = "public key is malformed: " + OneLine(e);
             return false;

@@ -38,7 +38,9 @@ public sealed class OwnerLookup
 
     /// <summary>A lookup over the given evidence.</summary>
     /// <param name="mode">Which evidence is used.</param>
-    /// <param name="sockDiag">Exact socket lookup; null where the kernel has none (then <see cref="OwnerLookupMode.Kernel"/> goes on to /proc).</param>
+    /// <param name="sockDiag">
+    /// Exact socket lookup; null where the kernel has none (then <see cref="OwnerLookupMode.Kernel"/> goes on to /proc).
+    /// </param>
     /// <param name="procfs">Socket tables.</param>
     /// <exception cref="ArgumentException"><see cref="OwnerLookupMode.SockDiag"/> without such evidence.</exception>
     public OwnerLookup(OwnerLookupMode mode, IOwnerEvidence? sockDiag, IOwnerEvidence procfs)

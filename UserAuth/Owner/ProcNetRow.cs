@@ -47,8 +47,10 @@ internal readonly struct ProcNetRow
         row = default;
         if (!TryField(ref line, out ReadOnlySpan<byte> number) || number.IsEmpty || number[^1] != ':'
             || !TryField(ref line, out ReadOnlySpan<byte> local) || !TryEndPoint(local, v6, out UInt128 localAddress, out ushort localPort)
-            || !TryField(ref line, out ReadOnlySpan<byte> remote) || !TryEndPoint(remote, v6, out UInt128 remoteAddress, out ushort remotePort)
-            || !TryField(ref line, out ReadOnlySpan<byte> state) || !byte.TryParse(state, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte stateNumber)
+            || !TryField(ref line, out ReadOnlySpan<byte> remote)
+            || !TryEndPoint(remote, v6, out UInt128 remoteAddress, out ushort remotePort)
+            || !TryField(ref line, out ReadOnlySpan<byte> state)
+            || !byte.TryParse(state, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte stateNumber)
             || !TryField(ref line, out _) || !TryField(ref line, out _) || !TryField(ref line, out _) // queues, timer, retransmits
             || !TryField(ref line, out ReadOnlySpan<byte> uid) || !TryDecimal(uid, out ulong uidNumber) || uidNumber > uint.MaxValue
             || !TryField(ref line, out _) // timeout

@@ -25,6 +25,8 @@ public sealed class ProcfsEvidence : IOwnerEvidence
     private const ushort AnyRawProtocol = 255; // IPPROTO_RAW
 
     private readonly Table _tcp, _udp, _udpLite, _icmp, _icmp6, _raw;
+    private long _failures;
+    private string? _lastError;
 
     /// <summary>Evidence from the tables in a directory.</summary>
     /// <param name="root">Directory that holds tcp, tcp6, udp, ...; see the remarks for which.</param>
@@ -43,10 +45,51 @@ public sealed class ProcfsEvidence : IOwnerEvidence
     /// <summary>Directory of the tables.</summary>
     public string Root { get; }
 
+    /// <summary>How often a table existed but could not be read; such a packet has no owner, whatever other tables say.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>The last reason why a table could not be read, one line, or null.</summary>
+    public string? LastError => Volatile.Read(ref _lastError);
+
+    /// <summary>Whether the tables are there at all: asked once at start, so that a wrong mount is told and not found out.</summary>
+    /// <param name="error">One line that says what is wrong and what to do.</param>
+    public bool TryCheck(out string error)
+    {
+        string path = _tcp.V4!;
+        try
+        {
+            var nobody = new OwnerSearch(default, OwnerMatch.Connection, 0);
+            if (ProcNetTable.Read(path, v6: false, ref nobody))
+            {
+                error = "";
+                return true;
+            }
+            error = $"there is no '{path}': is /proc mounted here?";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            error = $"cannot read '{path}': {PublicKey.OneLine(e)}";
+        }
+        return false;
+    }
+
     /// <inheritdoc/>
-    /// <exception cref="IOException">A table exists but cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">A table may not be read.</exception>
+    /// <remarks>Never throws: what cannot be read proves nothing, so the answer is "not found" and <see cref="Failures"/> counts.</remarks>
     public OwnerAnswer Lookup(in SocketTuple tuple)
+    {
+        try
+        {
+            return SearchTables(tuple);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Interlocked.Increment(ref _failures);
+            Volatile.Write(ref _lastError, PublicKey.OneLine(e));
+            return OwnerAnswer.Nobody with { Evidence = OwnerEvidence.Procfs };
+        }
+    }
+
+    private OwnerAnswer SearchTables(in SocketTuple tuple)
     {
         switch (tuple.Protocol)
         {
