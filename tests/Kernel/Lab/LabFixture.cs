@@ -1,0 +1,296 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Xunit;
+
+namespace PersonalVpn.Kernel.Lab;
+
+/// <summary>
+/// The lab of Scripts/lab.sh under a prefix and state directory of its own, with pvpn-server and pvpnd running
+/// in it. One lab serves all test classes of a variant; <see cref="ResetAsync"/> gives each test a clean one.
+/// </summary>
+public abstract class LabFixture(string name, string ownerLookup, string inject) : IAsyncLifetime
+{
+    /// <summary>The gateway's address on the wire.</summary>
+    public const string Gateway = "10.99.1.1";
+
+    /// <summary>Reachable by everybody, and through a tunnel by its owner.</summary>
+    public const string Inner4 = "10.99.2.2", Inner6 = "fd99:2::2";
+
+    /// <summary>Reachable through a tunnel only.</summary>
+    public const string Hidden4 = "10.99.3.2", Hidden6 = "fd99:3::2";
+
+    private readonly List<string> _rulesBefore = [];
+    private string[] _serverLines = [];
+    private string[] _forwarderLines = [];
+
+    /// <summary>OwnerLookup of forwarder.conf: kernel or procfs.</summary>
+    public string OwnerLookup => ownerLookup;
+
+    /// <summary>Inject of server.conf: raw or tun.</summary>
+    public string Inject => inject;
+
+    /// <summary>Keys, configuration, logs, pids.</summary>
+    public string State { get; } = $"/tmp/pvpn-lab-test-{Environment.ProcessId}-{name}";
+
+    /// <summary>Prefix of the namespaces' names.</summary>
+    public string Prefix { get; } = $"pvt{Environment.ProcessId}{name}-";
+
+    /// <summary>Scripts/lab/enter.sh of this checkout.</summary>
+    public string EnterScript => Path.Combine(Checkout, "Scripts", "lab", "enter.sh");
+
+    /// <summary>The running server; null when a test has stopped it.</summary>
+    public LabProcess? Server { get; private set; }
+
+    /// <summary>The running Forwarder; null when a test has stopped it.</summary>
+    public LabProcess? Forwarder { get; private set; }
+
+    private static string Checkout { get; } = FindCheckout();
+
+    /// <summary>Where a tool of tests/Kernel/Lab/tools lies for the lab's users.</summary>
+    public string Tool(string file) => Path.Combine(State, "tools", file);
+
+    /// <summary>Brings the lab and both daemons up.</summary>
+    public async Task InitializeAsync()
+    {
+        await ScriptAsync("up");
+        foreach (string tool in Directory.GetFiles(Path.Combine(Checkout, "tests", "Kernel", "Lab", "tools")))
+        {
+            File.Copy(tool, Tool(Path.GetFileName(tool)), overwrite: true);
+            File.SetUnixFileMode(Tool(Path.GetFileName(tool)), (UnixFileMode)0b111_101_101);
+        }
+        _rulesBefore.AddRange(await KernelStateAsync("host"));
+        await StartServerAsync();
+        await StartForwarderAsync();
+    }
+
+    /// <summary>Stops the daemons and removes the lab.</summary>
+    public async Task DisposeAsync()
+    {
+        if (Forwarder is not null)
+            await Forwarder.DisposeAsync();
+        if (Server is not null)
+            await Server.DisposeAsync();
+        await ScriptAsync("down");
+    }
+
+    /// <summary>
+    /// Both daemons run with their usual configuration and nothing of a former test is left in the kernel;
+    /// whatever is not so is started anew. Called before each test.
+    /// </summary>
+    public async Task ResetAsync()
+    {
+        if (Server is null || Server.HasExited || _serverLines.Length > 0)
+            await StartServerAsync();
+        bool dirty = !(await KernelStateAsync("host")).SequenceEqual(_rulesBefore.Concat(await DaemonOwnRulesAsync()));
+        if (Forwarder is null || Forwarder.HasExited || _forwarderLines.Length > 0 || dirty)
+            await StartForwarderAsync();
+    }
+
+    /// <summary>Starts pvpn-server anew; each line replaces the usual setting of its keyword.</summary>
+    public async Task StartServerAsync(params string[] lines)
+    {
+        await StopServerAsync();
+        _serverLines = lines;
+        string file = Path.Combine(State, "gw", "server.conf");
+        await File.WriteAllLinesAsync(file, Configuration(
+            [
+                "Port 443",
+                $"HostKey {State}/gw/host_key.pem",
+                $"AuthorizedKeysFile {State}/gw/authorized_keys/%u",
+                "AddressPool 10.77.0.0/16", "AddressPool6 fd77::/64",
+                "Route 10.99.2.0/24", "Route 10.99.3.0/24", "Route fd99:2::/64", "Route fd99:3::/64",
+                "Egress routed", $"Inject {Inject}",
+            ], lines));
+        Server = LabProcess.Start(this, "pvpn-server", "gw", "pvpn-server", "--config", file);
+        await Server.ErrorLineAsync("pvpn-server: ready");
+    }
+
+    /// <summary>SIGTERM to the server, if it runs.</summary>
+    public async Task StopServerAsync()
+    {
+        if (Server is { } server)
+            await server.DisposeAsync();
+        Server = null;
+    }
+
+    /// <summary>Starts pvpnd anew; each line replaces the usual setting of its keyword.</summary>
+    public async Task StartForwarderAsync(params string[] lines)
+    {
+        await StopForwarderAsync();
+        _forwarderLines = lines;
+        string file = Path.Combine(State, "host", "forwarder.conf");
+        await File.WriteAllLinesAsync(file, Configuration([$"OwnerLookup {OwnerLookup}"], lines));
+        Forwarder = LabProcess.Start(this, "pvpnd", "host", "pvpnd", "--config", file);
+        await Forwarder.ErrorLineAsync("pvpnd: ready");
+    }
+
+    /// <summary>SIGTERM to pvpnd, if it runs.</summary>
+    public async Task StopForwarderAsync()
+    {
+        if (Forwarder is { } forwarder)
+            await forwarder.DisposeAsync();
+        Forwarder = null;
+    }
+
+    /// <summary>Runs a command to its end.</summary>
+    public async Task<CommandResult> RunAsync(double seconds, string who, params IEnumerable<string> command)
+    {
+        await using LabProcess process = LabProcess.Start(this, command.First().Split('/')[^1], who, command);
+        return await process.ExitAsync(seconds);
+    }
+
+    /// <summary>Runs a command that ends within 15 seconds.</summary>
+    public Task<CommandResult> RunAsync(string who, params IEnumerable<string> command) => RunAsync(15, who, command);
+
+    /// <summary>The arguments of pvpn for a tunnel of <paramref name="user"/> to the gateway.</summary>
+    public string[] PvpnArguments(string user, params string[] more) =>
+        ["pvpn", "-o", "StrictHostKeyChecking=accept-new", "-o", $"UserKnownHostsFile={State}/home/{user}/known_hosts",
+            "-i", $"{State}/home/{user}/.ssh/id_rsa", $"{user}@{Gateway}", .. more];
+
+    /// <summary>Opens a tunnel of <paramref name="user"/> and waits until it carries traffic.</summary>
+    public async Task<LabTunnel> ConnectAsync(string user, params string[] more)
+    {
+        LabProcess pvpn = LabProcess.Start(this, $"pvpn-{user}", user, PvpnArguments(user, more));
+        try
+        {
+            string line = await pvpn.ErrorLineAsync("pvpn: connected");
+            TunnelStatus status = (await StatusAsync(user)).Single(s => s.State == "up");
+            return new LabTunnel(pvpn, line, status);
+        }
+        catch (Exception)
+        {
+            await pvpn.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary><c>pvpn status --json</c> as seen by a user (root: who = host).</summary>
+    public async Task<TunnelStatus[]> StatusAsync(string who)
+    {
+        CommandResult result = (await RunAsync(who, "pvpn", "status", "--json")).Succeeded();
+        return TunnelStatus.Parse(result.Output);
+    }
+
+    /// <summary>All packets that pvpnd has dropped, over all tunnels and reasons.</summary>
+    public async Task<long> DroppedAsync() => (await StatusAsync("host")).Sum(s => s.Dropped.Values.Sum());
+
+    /// <summary>
+    /// Everything a tunnel may leave in a node's kernel, one line each, sorted: rules, routes, addresses, devices,
+    /// and packet filter rules (not empty chains and tables, which iptables itself leaves behind).
+    /// </summary>
+    public async Task<string[]> KernelStateAsync(string node)
+    {
+        const string script = """
+            for f in -4 -6; do
+                ip $f rule | sed "s/^/rule$f /"
+                ip $f route show table all | grep -v -e ' expires ' -e ^multicast -e 'table local' | sed "s/^/route$f /"
+                ip $f -o addr | sed "s/^[0-9]*: /addr$f /; s/ *valid_lft.*//"
+            done
+            ip -o link | sed 's/^[0-9]*: \([^:]*\):.*/link \1/'
+            iptables-save 2>/dev/null | grep ^-A | sed 's/^/iptables /'
+            ip6tables-save 2>/dev/null | grep ^-A | sed 's/^/ip6tables /'
+            nft list ruleset 2>/dev/null | grep -v -e '^ *}' -e '^[[:space:]]*type .* hook' -e '^[[:space:]]*chain' -e ^table | sed 's/^/nft /'
+            true
+            """;
+        CommandResult result = (await RunAsync(node, "sh", "-c", script)).Succeeded();
+        return [.. result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => l.Trim() != "nft").Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Kernel state of the shared host before pvpnd was ever started.</summary>
+    public IReadOnlyList<string> HostStateBefore => _rulesBefore;
+
+    // A running pvpnd without tunnels may keep rules of its own; what those are is learnt once, right after its first start.
+    private string[]? _daemonOwnRules;
+
+    private async Task<string[]> DaemonOwnRulesAsync()
+    {
+        if (_daemonOwnRules is null)
+        {
+            await StartForwarderAsync();
+            _daemonOwnRules = [.. (await KernelStateAsync("host")).Except(_rulesBefore)];
+        }
+        return _daemonOwnRules;
+    }
+
+    private static IEnumerable<string> Configuration(IEnumerable<string> usual, string[] lines)
+    {
+        HashSet<string> replaced = [.. lines.Select(Keyword)];
+        return usual.Where(line => !replaced.Contains(Keyword(line))).Concat(lines);
+    }
+
+    private static string Keyword(string line) => line.Split(' ')[0];
+
+    private async Task ScriptAsync(string command)
+    {
+        var start = new ProcessStartInfo(Path.Combine(Checkout, "Scripts", "lab.sh"), [command])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        start.Environment["LAB_PREFIX"] = Prefix;
+        start.Environment["LAB_STATE"] = State;
+        start.Environment["PVPN_OUT"] = Environment.GetEnvironmentVariable("PVPN_OUT") ?? Path.Combine(Checkout, "out");
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        // The lab's servers inherit neither pipe: lab.sh gives them log files.
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"lab.sh {command} ended with {process.ExitCode}: {await output}{await error}");
+    }
+
+    private static string FindCheckout()
+    {
+        for (DirectoryInfo? directory = new(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
+        {
+            if (File.Exists(Path.Combine(directory.FullName, "PersonalVpn.sln")))
+                return directory.FullName;
+        }
+        throw new InvalidOperationException($"no PersonalVpn.sln in any directory above {AppContext.BaseDirectory}");
+    }
+}
+
+/// <summary>A tunnel that is up: the process that holds it and what it said.</summary>
+/// <param name="Process">pvpn in the foreground.</param>
+/// <param name="ConnectedLine">Its one line on stderr.</param>
+/// <param name="Status">Its row of <c>pvpn status --json</c> right after it came up.</param>
+public sealed record LabTunnel(LabProcess Process, string ConnectedLine, TunnelStatus Status) : IAsyncDisposable
+{
+    /// <summary>The inner IPv4 address.</summary>
+    public string Address4 => Status.Addresses.First(a => !a.Contains(':', StringComparison.Ordinal));
+
+    /// <summary>The inner IPv6 address.</summary>
+    public string Address6 => Status.Addresses.First(a => a.Contains(':', StringComparison.Ordinal));
+
+    /// <summary>SIGTERM: takes the tunnel down.</summary>
+    public ValueTask DisposeAsync() => Process.DisposeAsync();
+}
+
+/// <summary>A row of <c>pvpn status --json</c>.</summary>
+public sealed record TunnelStatus(string Gateway, string User, long Uid, string State, string[] Addresses, string[] Routes,
+    long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> Dropped)
+{
+    /// <summary>Reads the array that <c>pvpn status --json</c> prints.</summary>
+    public static TunnelStatus[] Parse(string json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        return [.. document.RootElement.EnumerateArray().Select(row => new TunnelStatus(
+            row.GetProperty("gateway").GetString()!,
+            row.GetProperty("user").GetString()!,
+            row.GetProperty("uid").GetInt64(),
+            row.GetProperty("state").GetString()!,
+            Strings(row.GetProperty("address")),
+            Strings(row.GetProperty("routes")),
+            row.GetProperty("packetsIn").GetInt64(),
+            row.GetProperty("packetsOut").GetInt64(),
+            row.GetProperty("packetsDropped").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt64())))];
+    }
+
+    // One address or several: the contract names the property, not its shape.
+    private static string[] Strings(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Array => [.. element.EnumerateArray().Select(e => e.GetString()!)],
+        JsonValueKind.String => element.GetString()!.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries),
+        _ => [],
+    };
+}
