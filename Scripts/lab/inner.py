@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The inner host's servers, one set per address given (usage: inner.py SINK_LOG ADDRESS...).
 
-port 7007 TCP, UDP  who: answers each line or datagram with "<address seen> <port seen> <what was sent>"
+port 7007 TCP, UDP  who: answers each line or datagram with "<address seen> <port seen> <what was sent>";
+                    a datagram that begins with "later" is answered after 0.7 s
 port 7008 TCP       sink: reads until the end of the stream, then appends
                     "<address seen> <bytes> <sha256> <eof|ErrorName>" to SINK_LOG; it sends nothing back
 port 7009 TCP       source: reads "<bytes>\\n", sends that many bytes of a fixed pattern and closes at once
@@ -65,7 +66,11 @@ class WhoDatagrams(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data, addr):
-        self.transport.sendto(f"{addr[0]} {addr[1]} ".encode() + data, addr)
+        answer = f"{addr[0]} {addr[1]} ".encode() + data
+        if data.startswith(b"later"):
+            asyncio.get_running_loop().call_later(0.7, self.transport.sendto, answer, addr)
+        else:
+            self.transport.sendto(answer, addr)
 
     def error_received(self, exc):
         print(f"who: {exc}", flush=True)

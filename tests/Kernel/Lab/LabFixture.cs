@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Xunit;
 
 namespace PersonalVpn.Kernel.Lab;
@@ -19,7 +18,7 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
     /// <summary>Reachable through a tunnel only.</summary>
     public const string Hidden4 = "10.99.3.2", Hidden6 = "fd99:3::2";
 
-    private readonly List<string> _rulesBefore = [];
+    private string[]? _idleState;
     private string[] _serverLines = [];
     private string[] _forwarderLines = [];
 
@@ -36,7 +35,7 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
     public string Prefix { get; } = $"pvt{Environment.ProcessId}{name}-";
 
     /// <summary>Scripts/lab/enter.sh of this checkout.</summary>
-    public string EnterScript => Path.Combine(Checkout, "Scripts", "lab", "enter.sh");
+    public static string EnterScript => Path.Combine(Checkout, "Scripts", "lab", "enter.sh");
 
     /// <summary>The running server; null when a test has stopped it.</summary>
     public LabProcess? Server { get; private set; }
@@ -58,7 +57,8 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
             File.Copy(tool, Tool(Path.GetFileName(tool)), overwrite: true);
             File.SetUnixFileMode(Tool(Path.GetFileName(tool)), (UnixFileMode)0b111_101_101);
         }
-        _rulesBefore.AddRange(await KernelStateAsync("host"));
+        HostStateBefore = await KernelStateAsync("host");
+        GatewayStateBefore = await KernelStateAsync("gw");
         await StartServerAsync();
         await StartForwarderAsync();
     }
@@ -81,7 +81,8 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
     {
         if (Server is null || Server.HasExited || _serverLines.Length > 0)
             await StartServerAsync();
-        bool dirty = !(await KernelStateAsync("host")).SequenceEqual(_rulesBefore.Concat(await DaemonOwnRulesAsync()));
+        string[] idle = await IdleStateAsync();
+        bool dirty = !Enumerable.SequenceEqual(await KernelStateAsync("host"), idle);
         if (Forwarder is null || Forwarder.HasExited || _forwarderLines.Length > 0 || dirty)
             await StartForwarderAsync();
     }
@@ -189,7 +190,8 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
             ip -o link | sed 's/^[0-9]*: \([^:]*\):.*/link \1/'
             iptables-save 2>/dev/null | grep ^-A | sed 's/^/iptables /'
             ip6tables-save 2>/dev/null | grep ^-A | sed 's/^/ip6tables /'
-            nft list ruleset 2>/dev/null | grep -v -e '^ *}' -e '^[[:space:]]*type .* hook' -e '^[[:space:]]*chain' -e ^table | sed 's/^/nft /'
+            nft list ruleset 2>/dev/null | grep -v -e '^ *}' -e '^[[:space:]]*type .* hook' -e '^[[:space:]]*chain' -e ^table \
+                | sed 's/counter packets [0-9]* bytes [0-9]*//; s/^/nft /'
             true
             """;
         CommandResult result = (await RunAsync(node, "sh", "-c", script)).Succeeded();
@@ -197,28 +199,30 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
     }
 
     /// <summary>Kernel state of the shared host before pvpnd was ever started.</summary>
-    public IReadOnlyList<string> HostStateBefore => _rulesBefore;
+    public string[] HostStateBefore { get; private set; } = [];
 
-    // A running pvpnd without tunnels may keep rules of its own; what those are is learnt once, right after its first start.
-    private string[]? _daemonOwnRules;
+    /// <summary>Kernel state of the gateway before pvpn-server was ever started.</summary>
+    public string[] GatewayStateBefore { get; private set; } = [];
 
-    private async Task<string[]> DaemonOwnRulesAsync()
+    /// <summary>Kernel state of the shared host while pvpnd runs and nobody has a tunnel; learnt once.</summary>
+    public async Task<string[]> IdleStateAsync()
     {
-        if (_daemonOwnRules is null)
+        if (_idleState is null)
         {
             await StartForwarderAsync();
-            _daemonOwnRules = [.. (await KernelStateAsync("host")).Except(_rulesBefore)];
+            _idleState = await KernelStateAsync("host");
         }
-        return _daemonOwnRules;
+        return _idleState;
     }
 
     private static IEnumerable<string> Configuration(IEnumerable<string> usual, string[] lines)
     {
         HashSet<string> replaced = [.. lines.Select(Keyword)];
-        return usual.Where(line => !replaced.Contains(Keyword(line))).Concat(lines);
+        return usual.Where(line => !replaced.Contains(Keyword(line))).Concat(lines.Where(line => !line.StartsWith('-')));
     }
 
-    private static string Keyword(string line) => line.Split(' ')[0];
+    // "-Keyword" takes a usual line away and puts none in its place.
+    private static string Keyword(string line) => line.TrimStart('-').Split(' ')[0];
 
     private async Task ScriptAsync(string command)
     {
@@ -248,49 +252,4 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
         }
         throw new InvalidOperationException($"no PersonalVpn.sln in any directory above {AppContext.BaseDirectory}");
     }
-}
-
-/// <summary>A tunnel that is up: the process that holds it and what it said.</summary>
-/// <param name="Process">pvpn in the foreground.</param>
-/// <param name="ConnectedLine">Its one line on stderr.</param>
-/// <param name="Status">Its row of <c>pvpn status --json</c> right after it came up.</param>
-public sealed record LabTunnel(LabProcess Process, string ConnectedLine, TunnelStatus Status) : IAsyncDisposable
-{
-    /// <summary>The inner IPv4 address.</summary>
-    public string Address4 => Status.Addresses.First(a => !a.Contains(':', StringComparison.Ordinal));
-
-    /// <summary>The inner IPv6 address.</summary>
-    public string Address6 => Status.Addresses.First(a => a.Contains(':', StringComparison.Ordinal));
-
-    /// <summary>SIGTERM: takes the tunnel down.</summary>
-    public ValueTask DisposeAsync() => Process.DisposeAsync();
-}
-
-/// <summary>A row of <c>pvpn status --json</c>.</summary>
-public sealed record TunnelStatus(string Gateway, string User, long Uid, string State, string[] Addresses, string[] Routes,
-    long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> Dropped)
-{
-    /// <summary>Reads the array that <c>pvpn status --json</c> prints.</summary>
-    public static TunnelStatus[] Parse(string json)
-    {
-        using JsonDocument document = JsonDocument.Parse(json);
-        return [.. document.RootElement.EnumerateArray().Select(row => new TunnelStatus(
-            row.GetProperty("gateway").GetString()!,
-            row.GetProperty("user").GetString()!,
-            row.GetProperty("uid").GetInt64(),
-            row.GetProperty("state").GetString()!,
-            Strings(row.GetProperty("address")),
-            Strings(row.GetProperty("routes")),
-            row.GetProperty("packetsIn").GetInt64(),
-            row.GetProperty("packetsOut").GetInt64(),
-            row.GetProperty("packetsDropped").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt64())))];
-    }
-
-    // One address or several: the contract names the property, not its shape.
-    private static string[] Strings(JsonElement element) => element.ValueKind switch
-    {
-        JsonValueKind.Array => [.. element.EnumerateArray().Select(e => e.GetString()!)],
-        JsonValueKind.String => element.GetString()!.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries),
-        _ => [],
-    };
 }

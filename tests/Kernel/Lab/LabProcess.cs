@@ -35,9 +35,12 @@ public sealed class LabProcess : IAsyncDisposable
     private readonly TaskCompletionSource _outputEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _errorEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private bool _disposed;
+
     private LabProcess(Process process, string name, string pidFile)
     {
         _process = process;
+        Id = process.Id;
         Name = name;
         _pidFile = pidFile;
     }
@@ -46,10 +49,10 @@ public sealed class LabProcess : IAsyncDisposable
     public string Name { get; }
 
     /// <summary>The program's own pid: the wrappers that enter the namespace replace themselves.</summary>
-    public int Id => _process.Id;
+    public int Id { get; }
 
     /// <summary>True once the program has ended.</summary>
-    public bool HasExited => _process.HasExited;
+    public bool HasExited => _disposed || _process.HasExited;
 
     /// <summary>Stdout so far.</summary>
     public string Output { get { lock (_output) return _output.ToString(); } }
@@ -64,7 +67,7 @@ public sealed class LabProcess : IAsyncDisposable
     /// <param name="command">Program and arguments.</param>
     public static LabProcess Start(LabFixture lab, string name, string who, params IEnumerable<string> command)
     {
-        var start = new ProcessStartInfo(lab.EnterScript)
+        var start = new ProcessStartInfo(LabFixture.EnterScript)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -77,10 +80,10 @@ public sealed class LabProcess : IAsyncDisposable
             start.ArgumentList.Add(argument);
         var process = new Process { StartInfo = start };
         string pidFile = Path.Combine(lab.State, "pids", $"test-{name}-{Guid.NewGuid():N}");
+        process.Start();
         var running = new LabProcess(process, name, pidFile);
         process.OutputDataReceived += (_, e) => Append(running._output, e.Data, running._outputEnd);
         process.ErrorDataReceived += (_, e) => Append(running._error, e.Data, running._errorEnd);
-        process.Start();
         process.StandardInput.Close();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -99,8 +102,8 @@ public sealed class LabProcess : IAsyncDisposable
     /// <summary>Sends a signal by name: TERM, INT, KILL, STOP.</summary>
     public void Signal(string name)
     {
-        using Process kill = Process.Start("kill", [$"-{name}", Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
+        if (!HasExited)
+            Kill(name);
     }
 
     /// <summary>Waits for the end and returns everything said. Fails the test when it does not end in time.</summary>
@@ -123,9 +126,12 @@ public sealed class LabProcess : IAsyncDisposable
     /// <summary>Ends the program: SIGTERM, and SIGKILL when it has not ended within five seconds.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+            return;
+        _disposed = true;
         if (!_process.HasExited)
         {
-            Signal("TERM");
+            Kill("TERM");
             using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(5));
             try
             {
@@ -139,6 +145,12 @@ public sealed class LabProcess : IAsyncDisposable
         }
         File.Delete(_pidFile);
         _process.Dispose();
+    }
+
+    private void Kill(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
     }
 
     private async Task<string> LineAsync(Func<string> text, Func<string, bool> wanted, string what, double seconds)

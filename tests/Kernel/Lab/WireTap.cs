@@ -3,7 +3,7 @@ using Xunit;
 
 namespace PersonalVpn.Kernel.Lab;
 
-/// <summary>tcpdump on one interface of the lab, from <see cref="StartAsync"/> to <see cref="StopAsync"/>.</summary>
+/// <summary>tcpdump on one interface of the lab, from <see cref="StartAsync(LabFixture, string)"/> to <see cref="StopAsync"/>.</summary>
 public sealed partial class WireTap : IAsyncDisposable
 {
     private readonly LabProcess _tcpdump;
@@ -19,10 +19,10 @@ public sealed partial class WireTap : IAsyncDisposable
     /// Starts to listen on the wire between the shared host and the gateway, and returns when it does.
     /// The filter is pcap-filter(7); under load filter the tunnel's own bytes out, or the machine pays for them.
     /// </summary>
-    public static Task<WireTap> StartAsync(LabFixture lab, string filter = "") => StartAsync(lab, "host", "wire", filter);
+    public static Task<WireTap> StartAsync(LabFixture lab, string filter = "") => ListenAsync(lab, "host", "wire", filter);
 
     /// <summary>Starts to listen on the link between the gateway and the inner host.</summary>
-    public static Task<WireTap> StartInnerAsync(LabFixture lab, string filter = "") => StartAsync(lab, "inner", "lan", filter);
+    public static Task<WireTap> StartInnerAsync(LabFixture lab, string filter = "") => ListenAsync(lab, "inner", "lan", filter);
 
     /// <summary>Stops and returns what was seen. Fails the test when the kernel had to drop packets of the capture.</summary>
     public async Task<IReadOnlyList<WirePacket>> StopAsync()
@@ -43,7 +43,7 @@ public sealed partial class WireTap : IAsyncDisposable
         File.Delete(_file);
     }
 
-    private static async Task<WireTap> StartAsync(LabFixture lab, string node, string device, string filter)
+    private static async Task<WireTap> ListenAsync(LabFixture lab, string node, string device, string filter)
     {
         string file = Path.Combine(lab.State, "log", $"{device}-{Guid.NewGuid():N}.pcap");
         LabProcess tcpdump = LabProcess.Start(lab, "tcpdump", node, "tcpdump", "-i", device, "-n", "-U", "--immediate-mode",
