@@ -176,26 +176,12 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
     public async Task<long> DroppedAsync() => (await StatusAsync("host")).Sum(s => s.Dropped.Values.Sum());
 
     /// <summary>
-    /// Everything a tunnel may leave in a node's kernel, one line each, sorted: rules, routes, addresses, devices,
-    /// and packet filter rules (not empty chains and tables, which iptables itself leaves behind).
+    /// Everything a tunnel may leave in a node's kernel, one line each: see Scripts/lab/kernel-state.sh.
     /// </summary>
     public async Task<string[]> KernelStateAsync(string node)
     {
-        const string script = """
-            for f in -4 -6; do
-                ip $f rule | sed "s/^/rule$f /"
-                ip $f route show table all | grep -v -e ' expires ' -e ^multicast -e 'table local' | sed "s/^/route$f /"
-                ip $f -o addr | sed "s/^[0-9]*: /addr$f /; s/ *valid_lft.*//"
-            done
-            ip -o link | sed 's/^[0-9]*: \([^:]*\):.*/link \1/'
-            iptables-save 2>/dev/null | grep ^-A | sed 's/^/iptables /'
-            ip6tables-save 2>/dev/null | grep ^-A | sed 's/^/ip6tables /'
-            nft list ruleset 2>/dev/null | grep -v -e '^ *}' -e '^[[:space:]]*type .* hook' -e '^[[:space:]]*chain' -e ^table \
-                | sed 's/counter packets [0-9]* bytes [0-9]*//; s/^/nft /'
-            true
-            """;
-        CommandResult result = (await RunAsync(node, "sh", "-c", script)).Succeeded();
-        return [.. result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => l.Trim() != "nft").Order(StringComparer.Ordinal)];
+        CommandResult result = (await RunAsync(node, Path.Combine(Checkout, "Scripts", "lab", "kernel-state.sh"))).Succeeded();
+        return result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>Kernel state of the shared host before pvpnd was ever started.</summary>
