@@ -3,7 +3,7 @@ using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Local;
-using PersonalVpn.UserAuth.Owner;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Daemon;
 

@@ -1,7 +1,7 @@
 using PersonalVpn.Daemon.Flows;
 using PersonalVpn.Daemon.Tunnels;
 using PersonalVpn.Packets;
-using PersonalVpn.UserAuth.Owner;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Daemon.Outbound;
 

@@ -17,56 +17,61 @@ namespace PersonalVpn.Daemon.Tunnels;
 internal static class Firewall
 {
     private static readonly (string Program, bool V6)[] Families = [("iptables", false), ("ip6tables", true)];
+    private static readonly string[] Outbound = ["OUTPUT", "-o", Marks.DevicePrefix + "+", "-j", "PVPN-OUT"];
+    private static readonly string[] Inbound = ["PREROUTING", "-j", "PVPN-IN"];
 
-    /// <summary>Puts the chains in place, empty of addresses; whatever a crash left of them is replaced.</summary>
-    public static void Install(ushort queue)
+    /// <summary>
+    /// Puts the chains in place with these inner addresses guarded. Our chains are replaced in one commit and a hook that a crash
+    /// left is kept: at no moment is an address without its guard.
+    /// </summary>
+    public static void Install(ushort queue, IReadOnlyCollection<IpAddr> guarded)
     {
-        Remove();
-        foreach ((string program, _) in Families)
-            Restore(program, string.Create(CultureInfo.InvariantCulture, $"""
-                *raw
-                :PVPN-OUT - [0:0]
-                :PVPN-IN - [0:0]
-                -A PVPN-OUT -p tcp -j NFQUEUE --queue-num {queue}
-                -A PVPN-OUT -j NFQUEUE --queue-num {queue + 1}
-                -I OUTPUT 1 -o {Marks.DevicePrefix}+ -j PVPN-OUT
-                -I PREROUTING 1 -j PVPN-IN
-                COMMIT
-
-                """));
-    }
-
-    /// <summary>Guards exactly these inner addresses: the chain is replaced in one commit.</summary>
-    public static void Guard(IEnumerable<IpAddr> addresses)
-    {
-        var all = addresses.ToList();
         foreach ((string program, bool v6) in Families)
         {
-            var text = new StringBuilder("*raw\n:PVPN-IN - [0:0]\n");
-            foreach (IpAddr a in all.Where(a => a.IsV6 == v6))
-                text.Append(CultureInfo.InvariantCulture, $"-A PVPN-IN -d {a} -m mark ! --mark 0x{Marks.Injected:x}/0x{Marks.Mask:x} -j DROP\n");
+            var text = new StringBuilder("*raw\n:PVPN-OUT - [0:0]\n:PVPN-IN - [0:0]\n");
+            text.Append(CultureInfo.InvariantCulture, $"-A PVPN-OUT -p tcp -j NFQUEUE --queue-num {queue}\n-A PVPN-OUT -j NFQUEUE --queue-num {queue + 1}\n");
+            AppendGuards(text, guarded, v6);
+            if (!IsHooked(program, Outbound)) text.Append("-I ").AppendJoin(' ', Outbound).Append('\n');
+            if (!IsHooked(program, Inbound)) text.Append("-I ").AppendJoin(' ', Inbound).Append('\n');
             Restore(program, text.Append("COMMIT\n").ToString());
         }
     }
 
-    /// <summary>True when both chains are still hooked in, in both families.</summary>
-    public static bool IsInPlace() => Families.All(f =>
-        Run(f.Program, null, "-t", "raw", "-C", "OUTPUT", "-o", Marks.DevicePrefix + "+", "-j", "PVPN-OUT") is null &&
-        Run(f.Program, null, "-t", "raw", "-C", "PREROUTING", "-j", "PVPN-IN") is null);
+    /// <summary>Guards exactly these inner addresses: the chain is replaced in one commit.</summary>
+    public static void Guard(IReadOnlyCollection<IpAddr> addresses)
+    {
+        foreach ((string program, bool v6) in Families)
+        {
+            var text = new StringBuilder("*raw\n:PVPN-IN - [0:0]\n");
+            AppendGuards(text, addresses, v6);
+            Restore(program, text.Append("COMMIT\n").ToString());
+        }
+    }
+
+    /// <summary>True when both chains are still hooked in, in both families: a firewall reload may have flushed them.</summary>
+    public static bool IsInPlace() => Families.All(f => IsHooked(f.Program, Outbound) && IsHooked(f.Program, Inbound));
 
     /// <summary>Removes everything of ours; what is not there is no error.</summary>
     public static void Remove()
     {
         foreach ((string program, _) in Families)
         {
-            while (Run(program, null, "-t", "raw", "-D", "OUTPUT", "-o", Marks.DevicePrefix + "+", "-j", "PVPN-OUT") is null) { }
-            while (Run(program, null, "-t", "raw", "-D", "PREROUTING", "-j", "PVPN-IN") is null) { }
+            foreach (string[] hook in new[] { Outbound, Inbound })
+                for (int i = 0; i < 16 && Run(program, null, ["-t", "raw", "-D", .. hook]) is null; i++) { }
             foreach (string chain in new[] { "PVPN-OUT", "PVPN-IN" })
             {
                 Run(program, null, "-t", "raw", "-F", chain);
                 Run(program, null, "-t", "raw", "-X", chain);
             }
         }
+    }
+
+    private static bool IsHooked(string program, string[] hook) => Run(program, null, ["-t", "raw", "-C", .. hook]) is null;
+
+    private static void AppendGuards(StringBuilder text, IEnumerable<IpAddr> addresses, bool v6)
+    {
+        foreach (IpAddr a in addresses.Where(a => a.IsV6 == v6))
+            text.Append(CultureInfo.InvariantCulture, $"-A PVPN-IN -d {a} -m mark ! --mark 0x{Marks.Injected:x}/0x{Marks.Mask:x} -j DROP\n");
     }
 
     private static void Restore(string family, string text)

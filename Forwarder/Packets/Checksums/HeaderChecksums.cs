@@ -29,7 +29,8 @@ public static partial class InternetChecksum
     {
         int field = HeaderLayout.ChecksumOffset(info);
         if (field < 0 || info.IsFragment) return true;
-        if (field == HeaderLayout.UdpChecksum && BinaryPrimitives.ReadUInt16BigEndian(packet[(info.TransportOffset + field)..]) == 0)
+        bool zero = BinaryPrimitives.ReadUInt16BigEndian(packet[(info.TransportOffset + field)..]) == 0;
+        if (zero && field == HeaderLayout.UdpChecksum)
             return info.Version == 4 && info.IsUdp;
         return Fold(TransportSum(packet, info)) == 0xffff;
     }

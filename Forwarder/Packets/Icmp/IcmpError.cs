@@ -43,7 +43,8 @@ public static class IcmpError
     /// <param name="written">Its length.</param>
     /// <returns>False when nothing may be said, or the families differ, or the buffer is too small.</returns>
     public static bool TryBuild(
-        ReadOnlySpan<byte> offender, in PacketInfo info, IcmpErrorKind kind, IpAddr source, int mtu, Span<byte> destination, out int written)
+        ReadOnlySpan<byte> offender, in PacketInfo info, IcmpErrorKind kind, IpAddr source, int mtu,
+        Span<byte> destination, out int written)
     {
         written = 0;
         if (source.IsV6 != info.IsV6 || !MayAnswer(info)) return false;
@@ -89,8 +90,9 @@ public static class IcmpError
         Span<byte> icmp = packet[HeaderLayout.Ipv4Minimum..];
         icmp[0] = 3; // destination unreachable
         icmp[1] = kind switch { IcmpErrorKind.AdminProhibited => 13, IcmpErrorKind.PacketTooBig => 4, _ => 0 };
-        if (kind == IcmpErrorKind.PacketTooBig) BinaryPrimitives.WriteUInt16BigEndian(icmp[6..], (ushort)Math.Clamp(mtu, 0, ushort.MaxValue));
-        BinaryPrimitives.WriteUInt16BigEndian(icmp[HeaderLayout.IcmpChecksum..], InternetChecksum.FoldComplement(InternetChecksum.Sum(icmp)));
+        if (kind == IcmpErrorKind.PacketTooBig)
+            BinaryPrimitives.WriteUInt16BigEndian(icmp[6..], (ushort)Math.Clamp(mtu, 0, ushort.MaxValue));
+        WriteChecksum(icmp, 0); // ICMP has no pseudo-header
     }
 
     private static void WriteV6(Span<byte> packet, IcmpErrorKind kind, IpAddr source, IpAddr target, int mtu)
@@ -107,7 +109,11 @@ public static class IcmpError
         icmp[1] = (byte)(kind == IcmpErrorKind.AdminProhibited ? 1 : 0);
         if (kind == IcmpErrorKind.PacketTooBig) BinaryPrimitives.WriteUInt32BigEndian(icmp[4..], (uint)Math.Max(mtu, 0));
         // The pseudo-header is the addresses as they stand in the packet, the length and the protocol (RFC 4443 2.3).
-        uint sum = InternetChecksum.Sum(packet.Slice(8, 32), (uint)icmp.Length + IpProtocol.IcmpV6);
-        BinaryPrimitives.WriteUInt16BigEndian(icmp[HeaderLayout.IcmpChecksum..], InternetChecksum.FoldComplement(InternetChecksum.Sum(icmp, sum)));
+        WriteChecksum(icmp, InternetChecksum.Sum(packet.Slice(8, 32), (uint)icmp.Length + IpProtocol.IcmpV6));
     }
+
+    // The field itself is still zero.
+    private static void WriteChecksum(Span<byte> icmp, uint pseudoHeader) =>
+        BinaryPrimitives.WriteUInt16BigEndian(
+            icmp[HeaderLayout.IcmpChecksum..], InternetChecksum.FoldComplement(InternetChecksum.Sum(icmp, pseudoHeader)));
 }

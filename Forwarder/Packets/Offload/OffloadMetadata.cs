@@ -126,7 +126,7 @@ public struct OffloadMetadata
         ChecksumOffset = BinaryPrimitives.ReadUInt16LittleEndian(source[8..]),
     };
 
-    /// <summary>Writes a virtio_net_hdr for a TUN device, <see cref="VirtioSize"/> bytes; hdr_len is that of all the packet's headers.</summary>
+    /// <summary>Writes a virtio_net_hdr for a TUN device, <see cref="VirtioSize"/> bytes; hdr_len covers all headers.</summary>
     public readonly void WriteVirtio(Span<byte> destination, in PacketInfo info)
     {
         BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], ChecksumOffset);

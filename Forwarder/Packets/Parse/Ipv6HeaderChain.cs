@@ -17,7 +17,9 @@ internal struct Ipv6HeaderChain
     /// <summary>Where it begins.</summary>
     public int End;
 
-    /// <summary>The per-fragment headers of RFC 8200 4.5: up to the routing header, else the hop-by-hop header, else the fixed header.</summary>
+    /// <summary>
+    /// The per-fragment headers of RFC 8200 4.5: up to the routing header, else the hop-by-hop header, else the fixed header.
+    /// </summary>
     public int PerFragmentLength;
 
     /// <summary>Offset of the byte that names what follows the per-fragment headers.</summary>
@@ -49,7 +51,7 @@ internal struct Ipv6HeaderChain
         for (int count = 0; ; count++)
         {
             byte header = packet[namedAt];
-            if (!IsExtension(header) || (chain.FragmentOffset > 0))
+            if (!IsExtension(header) || chain.FragmentOffset > 0)
             {
                 chain.Protocol = header;
                 chain.End = offset;
@@ -80,7 +82,8 @@ internal struct Ipv6HeaderChain
     }
 
     private static bool IsExtension(byte header) =>
-        header is IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.Fragment or IpProtocol.Authentication or IpProtocol.DestinationOptions;
+        header is IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.Fragment
+            or IpProtocol.Authentication or IpProtocol.DestinationOptions;
 
     private PacketError Take(byte kind, ReadOnlySpan<byte> header, int offset)
     {

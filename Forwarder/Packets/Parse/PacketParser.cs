@@ -121,7 +121,9 @@ public static partial class PacketParser
         return PacketError.None;
     }
 
-    /// <summary>Notes and checks the fragment fields; <paramref name="repeated"/> is what counts into the reassembled length besides data.</summary>
+    /// <summary>
+    /// Notes and checks the fragment fields; <paramref name="repeated"/> is what counts into the reassembled length besides data.
+    /// </summary>
     private static PacketError TakeFragment(int offset, bool more, int repeated, ref PacketInfo info)
     {
         if (offset == 0 && !more) return PacketError.None;

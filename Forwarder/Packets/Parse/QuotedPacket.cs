@@ -13,7 +13,8 @@ public static partial class PacketParser
     /// <param name="info">What <see cref="TryParse"/> said of it.</param>
     /// <param name="embedded">The flow in the direction of the quoted packet, that is away from the host that receives the error.</param>
     /// <param name="embeddedOffset">Where the quoted IP header begins in <paramref name="packet"/>.</param>
-    public static PacketError TryParseEmbedded(ReadOnlySpan<byte> packet, in PacketInfo info, out FlowKey embedded, out int embeddedOffset)
+    public static PacketError TryParseEmbedded(
+        ReadOnlySpan<byte> packet, in PacketInfo info, out FlowKey embedded, out int embeddedOffset)
     {
         embedded = default;
         embeddedOffset = 0;
@@ -59,7 +60,8 @@ public static partial class PacketParser
         return chain.FragmentOffset > 0 ? PacketError.QuotedLaterFragment : PacketError.None;
     }
 
-    private static PacketError QuotedPorts(ReadOnlySpan<byte> transport, byte version, byte protocol, out ushort source, out ushort destination)
+    private static PacketError QuotedPorts(
+        ReadOnlySpan<byte> transport, byte version, byte protocol, out ushort source, out ushort destination)
     {
         source = destination = 0;
         bool icmp = protocol == (version == 4 ? IpProtocol.Icmp : IpProtocol.IcmpV6);

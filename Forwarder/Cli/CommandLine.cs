@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using PersonalVpn.Cli.Commands;
+
+namespace PersonalVpn.Cli;
+
+/// <summary>The command line of the contract, as System.CommandLine sees it. What follows <c>--</c> is cut off before it gets here.</summary>
+internal static class CommandLine
+{
+    public static RootCommand Build(IReadOnlyList<string> command)
+    {
+        var target = new Argument<string?>("gateway") { Description = "[user@]gateway[:port]", Arity = ArgumentArity.ZeroOrOne };
+        var destinations = new Argument<string[]>("destination") { Description = "address, CIDR block or 'default'; none = the routes that the server pushes", Arity = ArgumentArity.ZeroOrMore };
+        var identity = new Option<string[]>("-i") { Description = "private key file", HelpName = "identity", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
+        var jump = new Option<string?>("-J") { Description = "gateways to pass on the way", HelpName = "[user@]hop[:port],..." };
+        var config = new Option<string?>("-F") { Description = "configuration file instead of ~/.config/pvpn/config ('none' = none)", HelpName = "configfile" };
+        var port = new Option<string?>("-p") { Description = "port of the gateway", HelpName = "port" };
+        var user = new Option<string?>("-l") { Description = "user name on the gateway", HelpName = "user" };
+        var option = new Option<string[]>("-o") { Description = "any configuration keyword", HelpName = "Key=Value", AllowMultipleArgumentsPerToken = false };
+        var background = new Option<bool>("-f") { Description = "go to the background once the tunnel is up" };
+        var verbose = new Option<bool>("-v") { Description = "say what is done; -vv says more" };
+        var veryVerbose = new Option<bool>("-vv") { Hidden = true };
+        var quiet = new Option<bool>("-q") { Description = "no messages but errors" };
+        var root = new RootCommand("pvpn: a VPN that belongs to one user. Opens a tunnel for the calling user's packets, and nobody else's.")
+        {
+            target, destinations, identity, jump, config, port, user, option, background, verbose, veryVerbose, quiet,
+            Status(option), Down(option), Check(option),
+        };
+        root.SetAction(result =>
+        {
+            string gateway = result.GetValue(target) ?? throw new UserError("which gateway? usage: pvpn [options] [user@]gateway[:port] [destination ...] [-- command]; see pvpn --help", ExitCodes.Usage);
+            var options = new List<string>();
+            if (result.GetValue(port) is { } p) options.Add($"Port={Config.Target.ParsePort(p, "-p " + p)}");
+            if (result.GetValue(user) is { } u) options.Add($"User={u}");
+            if (result.GetValue(jump) is { } j) options.Add($"ProxyJump={j}");
+            options.AddRange((result.GetValue(identity) ?? []).Select(i => $"IdentityFile={i}"));
+            options.AddRange(result.GetValue(option) ?? []);
+            return TunnelCommand.Run(new Invocation
+            {
+                Target = gateway,
+                Destinations = result.GetValue(destinations) ?? [],
+                Command = command,
+                Options = options,
+                ConfigFile = result.GetValue(config),
+                Background = result.GetValue(background),
+                Verbosity = result.GetValue(veryVerbose) ? 2 : result.GetValue(verbose) ? 1 : 0,
+                Quiet = result.GetValue(quiet),
+            });
+        });
+        return root;
+    }
+
+    /// <summary>The one line for a usage error.</summary>
+    public static string Explain(IReadOnlyList<ParseError> errors) => $"{errors[0].Message.TrimEnd('.')}; see pvpn --help";
+
+    private static Command Status(Option<string[]> option)
+    {
+        var json = new Option<bool>("--json") { Description = "an array of objects" };
+        var watch = new Option<bool>("--watch") { Description = "again every second" };
+        var command = new Command("status", "list your tunnels (root: everybody's)") { json, watch, option };
+        command.SetAction(r => StatusCommand.Run(SocketOf(r, option), r.GetValue(json), r.GetValue(watch)));
+        return command;
+    }
+
+    private static Command Down(Option<string[]> option)
+    {
+        var gateway = new Argument<string?>("gateway") { Description = "as in pvpn status", Arity = ArgumentArity.ZeroOrOne };
+        var all = new Option<bool>("--all") { Description = "all of your tunnels" };
+        var command = new Command("down", "take tunnels down; their destinations are reached in the clear again") { gateway, all, option };
+        command.SetAction(r => DownCommand.Run(SocketOf(r, option), r.GetValue(gateway), r.GetValue(all)));
+        return command;
+    }
+
+    private static Command Check(Option<string[]> option)
+    {
+        var host = new Argument<string>("host[:port]") { Description = "the address asked about" };
+        var json = new Option<bool>("--json") { Description = "an object" };
+        var command = new Command("check", "would your packets to an address go into a tunnel? exit 0 protected, 1 direct, 2 blocked") { host, json, option };
+        command.SetAction(r => CheckCommand.Run(SocketOf(r, option), r.GetValue(host)!, r.GetValue(json)));
+        return command;
+    }
+
+    private static string SocketOf(ParseResult result, Option<string[]> option) =>
+        Config.ClientConfig.Load(Program.Home, "", result.GetValue(option) ?? [], null).ForwarderSocket;
+}

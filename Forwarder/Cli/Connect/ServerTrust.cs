@@ -1,0 +1,53 @@
+using PersonalVpn.Cli.Config;
+using PersonalVpn.Cli.Terminal;
+using PersonalVpn.Tunnel.Tls;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Cli.Connect;
+
+/// <summary>
+/// Is this the server the user means? A pin in known_hosts decides; without one, a certificate that the system's CAs vouch for;
+/// without that, StrictHostKeyChecking. A changed key is refused whatever the setting but <c>no</c>.
+/// </summary>
+internal static class ServerTrust
+{
+    public static void Check(string host, int port, ServerCertificateObserver certificate, ClientConfig config, Action<string> say)
+    {
+        if (!PublicKey.TryFromSubjectPublicKeyInfo(certificate.PublicKeyInfo, out PublicKey? key, out string error))
+            throw new UserError($"{host}: the server's key cannot be used: {error}");
+        var known = new KnownHosts(config.KnownHostsFiles);
+        KnownHostsAnswer answer = known.Check(host, port, key);
+        switch (answer.Verdict)
+        {
+            case KnownHostsVerdict.Match:
+                return;
+            case KnownHostsVerdict.Changed when config.StrictHostKeyChecking != HostKeyChecking.No:
+                throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, known is {answer.KnownFingerprint} ({answer.File}:{answer.Line}). " +
+                    "Someone may be in between; if the change is legitimate, remove that line and connect again");
+            case KnownHostsVerdict.Changed:
+                say($"warning: the key of {host} has changed to {key.Fingerprint} ({answer.File}:{answer.Line}); going on because of StrictHostKeyChecking no");
+                return;
+        }
+        if (certificate.TrustedByCa) return;
+        Decide(host, port, key, config, known, say);
+    }
+
+    private static void Decide(string host, int port, PublicKey key, ClientConfig config, KnownHosts known, Action<string> say)
+    {
+        switch (config.StrictHostKeyChecking)
+        {
+            case HostKeyChecking.Yes:
+                throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and StrictHostKeyChecking is yes; " +
+                    "compare it with 'pvpn-server fingerprint' on the server and connect once with -o StrictHostKeyChecking=accept-new");
+            case HostKeyChecking.Ask:
+                bool? yes = Prompt.Confirm($"The authenticity of '{host}' (port {port}) can't be established.\n" +
+                    $"{key.Algorithm} key fingerprint is {key.Fingerprint}.\nAre you sure you want to continue connecting (yes/no)? ");
+                if (yes is null)
+                    throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and there is no terminal to ask on; use -o StrictHostKeyChecking=accept-new");
+                if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent");
+                break;
+        }
+        if (!known.TryAdd(host, port, key, out string error)) say($"warning: the key of {host} could not be remembered: {error}");
+        else say($"the key of {host} is now known: {key.Fingerprint}");
+    }
+}

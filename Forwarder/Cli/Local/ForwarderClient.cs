@@ -1,0 +1,62 @@
+using PersonalVpn.Linux;
+using PersonalVpn.Tunnel.Local;
+
+namespace PersonalVpn.Cli.Local;
+
+/// <summary>A connection to pvpnd's control socket. One request, one answer; not thread-safe.</summary>
+internal sealed class ForwarderClient : IDisposable
+{
+    private readonly byte[] _message = new byte[ForwarderProtocol.MaxMessage];
+
+    private ForwarderClient(LinuxSocket socket) => Socket = socket;
+
+    /// <summary>Readable or closed when pvpnd took the tunnel down or died.</summary>
+    public LinuxSocket Socket { get; }
+
+    public static ForwarderClient Connect(string path)
+    {
+        try { return new ForwarderClient(LinuxSocket.ConnectUnix(path)); }
+        catch (LinuxException e) when (e.Error is Errno.ENOENT or Errno.ECONNREFUSED)
+        {
+            throw new UserError($"the forwarder is not running ({path}); ask the administrator to start it: systemctl start pvpnd");
+        }
+        catch (LinuxException e) when (e.Error == Errno.EACCES)
+        {
+            throw new UserError($"{path}: permission denied; its directories must be searchable for users, ask the administrator");
+        }
+        catch (IOException e)
+        {
+            throw new UserError($"the forwarder cannot be reached: {e.Message}");
+        }
+    }
+
+    /// <summary>Asks; a refusal becomes a <see cref="ForwarderRefusedException"/>.</summary>
+    public ForwarderReply Ask(ForwarderRequest request, int fd = -1) => Ask(request, fd, out _);
+
+    /// <summary>Asks for something that comes with a descriptor, which is the caller's.</summary>
+    public ForwarderReply Ask(ForwarderRequest request, int fd, out LinuxSocket? descriptor)
+    {
+        descriptor = null;
+        byte[] message = ForwarderProtocol.Encode(request);
+        if (message.Length > ForwarderProtocol.MaxMessage) throw new UserError("the request is too long for the forwarder; give fewer destinations");
+        int sent = fd < 0 ? Socket.Send(message, SocketFlags.NoSignal) : Socket.SendWithFds(message, [fd], SocketFlags.NoSignal);
+        if (sent != message.Length) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
+        Span<int> fds = stackalloc int[1];
+        int n = Socket.ReceiveWithFds(_message, fds, out int count, out bool truncated);
+        if (n <= 0 || truncated) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
+        if (count > 0) descriptor = LinuxSocket.FromFd(fds[0]);
+        ForwarderReply reply = ForwarderProtocol.DecodeReply(_message.AsSpan(0, n)) ?? throw new UserError("the forwarder's answer makes no sense; are pvpn and pvpnd of the same version?");
+        if (reply.Code == ForwarderError.None) return reply;
+        descriptor?.Dispose();
+        descriptor = null;
+        throw new ForwarderRefusedException(reply.Code, reply.Error ?? "refused");
+    }
+
+    public void Dispose() => Socket.Dispose();
+}
+
+/// <summary>pvpnd said no; the message is its line.</summary>
+internal sealed class ForwarderRefusedException(ForwarderError code, string message) : Exception(message)
+{
+    public ForwarderError Code { get; } = code;
+}

@@ -1,0 +1,43 @@
+using System.Diagnostics;
+using Mono.Unix.Native;
+
+namespace PersonalVpn.Cli.Session;
+
+/// <summary>
+/// <c>-f</c>: a managed process cannot fork, so pvpn starts itself once more, shows what that one says until it is connected, and
+/// leaves it behind. The second one keeps the terminal for questions until then, and gives it up after.
+/// </summary>
+internal static class Background
+{
+    private const string Marker = "PVPN_IN_BACKGROUND";
+    private const string Connected = "pvpn: connected";
+
+    /// <summary>True in the process that will stay.</summary>
+    public static bool IsChild => Environment.GetEnvironmentVariable(Marker) == "1";
+
+    /// <summary>Starts the one that stays and waits until it is connected or has failed. Returns the exit code for this one.</summary>
+    public static int Launch(string[] args, bool quiet)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!, args) { RedirectStandardError = true, UseShellExecute = false };
+        start.Environment[Marker] = "1";
+        using Process child = Process.Start(start)!;
+        while (child.StandardError.ReadLine() is { } line)
+        {
+            bool up = line.StartsWith(Connected, StringComparison.Ordinal);
+            if (!up || !quiet) Console.Error.WriteLine(line);
+            if (up) return ExitCodes.Success;
+        }
+        child.WaitForExit();
+        return child.ExitCode;
+    }
+
+    /// <summary>Leaves the terminal: an own session, and nothing to read or write.</summary>
+    public static void Detach()
+    {
+        Syscall.setsid();
+        int nothing = Syscall.open("/dev/null", OpenFlags.O_RDWR);
+        if (nothing < 0) return;
+        for (int fd = 0; fd <= 2; fd++) Syscall.dup2(nothing, fd);
+        if (nothing > 2) Syscall.close(nothing);
+    }
+}

@@ -1,0 +1,94 @@
+using PersonalVpn.Daemon.Tunnels;
+using PersonalVpn.Linux;
+using PersonalVpn.Tunnel.Local;
+
+namespace PersonalVpn.Daemon.Control;
+
+/// <summary>
+/// Everything an unprivileged process may ask of the daemon, on one screen: the operation, who may, how many file descriptors
+/// must come with it, and the handler. What is not here cannot be asked. The caller is known by SO_PEERCRED of its connection;
+/// no request names a UID, so none can be made for another user.
+/// </summary>
+internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> config)
+{
+    private sealed record Row(ForwarderOperation Operation, Caller Who, int Fds, Func<ControlConnection, ForwarderRequest, int, Answer> Handle);
+
+    private enum Caller
+    {
+        /// <summary>Any local user: answers speak of the caller's own tunnels alone (of all, to root).</summary>
+        Anyone,
+
+        /// <summary>A user whom forwarder.conf allows a tunnel.</summary>
+        Permitted,
+
+        /// <summary>The connection that opened the tunnel.</summary>
+        TunnelHolder,
+    }
+
+    private Row[] Rows => field ??=
+    [
+        new(ForwarderOperation.Mark,   Caller.Permitted,    1, Mark),
+        new(ForwarderOperation.Open,   Caller.Permitted,    0, Open),
+        new(ForwarderOperation.Close,  Caller.TunnelHolder, 0, Close),
+        new(ForwarderOperation.Status, Caller.Anyone,       0, Status),
+        new(ForwarderOperation.Check,  Caller.Anyone,       0, Check),
+        new(ForwarderOperation.Down,   Caller.Anyone,       0, Down),
+    ];
+
+    /// <summary>Checks and carries out one request. <paramref name="fd"/> is -1 when none came; it stays the caller's to close.</summary>
+    public Answer Handle(ControlConnection from, ForwarderRequest? request, int fd, int fdCount)
+    {
+        if (request is null) throw new RequestException(ForwarderError.BadRequest, "malformed request; are pvpn and pvpnd of the same version?");
+        Row row = Array.Find(Rows, r => r.Operation == request.Operation)
+            ?? throw new RequestException(ForwarderError.BadRequest, "unknown request; are pvpn and pvpnd of the same version?");
+        if (fdCount != row.Fds) throw new RequestException(ForwarderError.BadRequest, $"{row.Operation} takes {row.Fds} file descriptors, {fdCount} came");
+        if (row.Who == Caller.Permitted && AccessPolicy.Refusal(config(), from.Peer.Uid) is { } why) throw new RequestException(ForwarderError.Denied, why);
+        if (row.Who == Caller.TunnelHolder && from.Tunnel is null) throw new RequestException(ForwarderError.BadRequest, "this connection holds no tunnel");
+        return row.Handle(from, request, fd);
+    }
+
+    // The user's transport socket bypasses the tunnels by mark: only a fresh TCP socket of the caller's own gets one.
+    private static Answer Mark(ControlConnection from, ForwarderRequest request, int fd)
+    {
+        using var socket = LinuxSocket.FromFd(fd, ownsHandle: false);
+        SocketDescription what = socket.Describe();
+        if (!what.IsFreshTcp) throw new RequestException(ForwarderError.BadRequest, "the descriptor is not an unbound, unconnected TCP socket");
+        if (what.OwnerUid != from.Peer.Uid) throw new RequestException(ForwarderError.Denied, "the socket belongs to another user");
+        socket.SetMark(Marks.Transport);
+        return new Answer(new ForwarderReply());
+    }
+
+    private Answer Open(ControlConnection from, ForwarderRequest request, int fd)
+    {
+        if (from.Tunnel is not null) throw new RequestException(ForwarderError.BadRequest, "this connection holds a tunnel already");
+        (TunnelState tunnel, LinuxSocket userEnd) = manager.Open(from.Peer.Uid, request);
+        from.Tunnel = tunnel;
+        return new Answer(new ForwarderReply { Device = tunnel.Device }, userEnd);
+    }
+
+    private Answer Close(ControlConnection from, ForwarderRequest request, int fd)
+    {
+        TunnelState tunnel = from.Tunnel!;
+        from.Tunnel = null;
+        manager.Remove([tunnel]);
+        return new Answer(new ForwarderReply());
+    }
+
+    private Answer Status(ControlConnection from, ForwarderRequest request, int fd) =>
+        new(new ForwarderReply { Tunnels = [.. manager.VisibleTo(from.Peer.Uid).Select(t => t.ToStatus())] });
+
+    private Answer Check(ControlConnection from, ForwarderRequest request, int fd) => new(manager.Check(from.Peer.Uid, request.Destination));
+
+    private Answer Down(ControlConnection from, ForwarderRequest request, int fd)
+    {
+        var victims = manager.VisibleTo(from.Peer.Uid).Where(t => request.All || t.Gateway == request.Gateway || Host(t.Gateway) == request.Gateway).ToList();
+        if (victims.Count == 0 && !request.All) throw new RequestException(ForwarderError.NotFound, $"you have no tunnel to {request.Gateway}; pvpn status lists yours");
+        manager.Remove(victims);
+        return new Answer(new ForwarderReply { Tunnels = [.. victims.Select(t => t.ToStatus())] });
+    }
+
+    private static string Host(string gateway) => gateway.LastIndexOf(':') is > 0 and int colon ? gateway[..colon].Trim('[', ']') : gateway;
+}
+
+/// <summary>A reply and, for Open, the descriptor that goes with it (sent, then closed here).</summary>
+internal sealed record Answer(ForwarderReply Reply, LinuxSocket? Descriptor = null);

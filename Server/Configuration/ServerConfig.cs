@@ -1,0 +1,72 @@
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Packets;
+
+namespace PersonalVpn.Server.Configuration;
+
+/// <summary>How users' packets leave the server.</summary>
+internal enum InjectMode
+{
+    /// <summary>The faster one: tun.</summary>
+    Auto,
+
+    /// <summary>Raw sockets (IP_HDRINCL), as in the thesis.</summary>
+    Raw,
+
+    /// <summary>A TUN device with offloads.</summary>
+    Tun,
+}
+
+/// <summary>How replies find back to the server.</summary>
+internal enum EgressMode
+{
+    /// <summary>Sources are rewritten to the server's own address.</summary>
+    Masquerade,
+
+    /// <summary>The inner network has a route to the pool by way of this server.</summary>
+    Routed,
+}
+
+/// <summary>What may be different from user to user (<c>Match</c> blocks). Null = not said here.</summary>
+internal sealed record UserSettings
+{
+    public IReadOnlyList<IpPrefix>? Routes { get; init; }
+    public IReadOnlyList<PermitRule>? Permits { get; init; }
+    public IReadOnlyList<string>? AllowRelay { get; init; }
+    public IpPrefix? AddressPool { get; init; }
+    public int? MaxSessionsPerUser { get; init; }
+}
+
+/// <summary>A <c>Match User|Group</c> block: its settings count for users whom every criterion matches.</summary>
+internal sealed record MatchBlock(IReadOnlyList<string> Users, IReadOnlyList<string> Groups, UserSettings Settings);
+
+/// <summary>server.conf, read and checked.</summary>
+internal sealed record ServerConfig
+{
+    public const string DefaultPath = "/etc/pvpn/server.conf";
+
+    public IReadOnlyList<string> ListenAddresses { get; init; } = [];
+    public int Port { get; init; } = 443;
+    public string HostKey { get; init; } = "/etc/pvpn/host_key.pem";
+    public string? Certificate { get; init; }
+    public string AuthorizedKeysFile { get; init; } = "/etc/pvpn/authorized_keys/%u";
+    public IpPrefix AddressPool { get; init; } = IpPrefix.Parse("10.77.0.0/16");
+    public IpPrefix? AddressPool6 { get; init; }
+    public EgressMode Egress { get; init; } = EgressMode.Masquerade;
+    public InjectMode Inject { get; init; } = InjectMode.Auto;
+    public TimeSpan ClientAliveInterval { get; init; } = TimeSpan.FromSeconds(15);
+    public int ClientAliveCountMax { get; init; } = 3;
+    public TimeSpan LoginGraceTime { get; init; } = TimeSpan.FromSeconds(30);
+    public int MaxSessions { get; init; } = 4096;
+    public int MaxStartups { get; init; } = 100;
+    public string ControlSocket { get; init; } = "/run/pvpn/server.sock";
+    public string? Banner { get; init; }
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>What counts for everybody.</summary>
+    public UserSettings Default { get; init; } = new();
+
+    public IReadOnlyList<MatchBlock> Matches { get; init; } = [];
+
+    /// <summary>Every IPv4 pool of the file; all of them lead to the server's device.</summary>
+    public IEnumerable<IpPrefix> Pools => Matches.Select(m => m.Settings.AddressPool).OfType<IpPrefix>().Prepend(AddressPool).Distinct();
+}

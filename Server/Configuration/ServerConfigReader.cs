@@ -1,0 +1,127 @@
+using PersonalVpn.Packets;
+using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Server.Configuration;
+
+/// <summary>Reads server.conf. Lists add up; of single values the first wins; after a <c>Match</c> line settings count for its users until the next.</summary>
+internal sealed class ServerConfigReader
+{
+    private static readonly string[] GlobalKeywords =
+    [
+        "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
+        "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
+        "ControlSocket", "Banner", "LogLevel", "Inject", "Match",
+    ];
+
+    private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser"];
+
+    private readonly HashSet<string> _seen = new(StringComparer.OrdinalIgnoreCase);
+    private readonly List<MatchBlock> _matches = [];
+    private readonly List<string> _listen = [];
+    private ServerConfig _config = new();
+
+    public static ServerConfig Load(string? path)
+    {
+        string file = path ?? ServerConfig.DefaultPath;
+        return new ServerConfigReader().Build(KeywordFile.Read(file));
+    }
+
+    public ServerConfig Build(IReadOnlyList<KeywordLine> lines)
+    {
+        foreach (KeywordLine line in lines)
+        {
+            if (line.Is("Match")) StartMatch(line);
+            else if (TakeUserSetting(line)) { }
+            else if (_matches.Count > 0)
+                throw GlobalKeywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)
+                    ? line.Error("may not stand in a Match block; move it above the first Match line") : line.Unknown(MatchKeywords);
+            else TakeGlobal(line);
+        }
+        Check(lines);
+        return _config with { ListenAddresses = _listen, Matches = _matches };
+    }
+
+    private void StartMatch(KeywordLine line)
+    {
+        List<string> users = [], groups = [];
+        string[] words = line.Words;
+        if (words is ["all"] or ["All"]) users.Add("*");
+        else
+        {
+            if (words.Length == 0 || words.Length % 2 != 0) throw line.Error("needs 'User PATTERN,...' or 'Group PATTERN,...'");
+            for (int i = 0; i < words.Length; i += 2)
+                (words[i].ToLowerInvariant() switch { "user" => users, "group" => groups, _ => throw line.Error($"'{words[i]}' is neither User nor Group") })
+                    .AddRange(words[i + 1].Split(',', StringSplitOptions.RemoveEmptyEntries));
+        }
+        _matches.Add(new MatchBlock(users, groups, new UserSettings()));
+    }
+
+    private bool TakeUserSetting(KeywordLine line)
+    {
+        UserSettings now = _matches.Count > 0 ? _matches[^1].Settings : _config.Default;
+        UserSettings? next = line.Keyword.ToLowerInvariant() switch
+        {
+            "route" => now with { Routes = [.. now.Routes ?? [], line.Prefix()] },
+            "permit" => now with { Permits = [.. now.Permits ?? [], PermitRule.Parse(line)] },
+            "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], line.Text()] },
+            "maxsessionsperuser" => now with { MaxSessionsPerUser = now.MaxSessionsPerUser ?? line.Number(1, 100_000) },
+            "addresspool" when _matches.Count > 0 => now with { AddressPool = now.AddressPool ?? Pool(line, v6: false) },
+            _ => null,
+        };
+        if (next is null) return false;
+        if (_matches.Count > 0) _matches[^1] = _matches[^1] with { Settings = next };
+        else _config = _config with { Default = next };
+        return true;
+    }
+
+    private void TakeGlobal(KeywordLine line)
+    {
+        if (line.Is("ListenAddress"))
+        {
+            _listen.Add(IpAddr.TryParse(line.Value, out _) ? line.Value : throw line.Error($"'{line.Value}' is not an IP address"));
+            return;
+        }
+        ServerConfig changed = line.Keyword.ToLowerInvariant() switch
+        {
+            "port" => _config with { Port = line.Number(1, 65535) },
+            "hostkey" => _config with { HostKey = Absolute(line) },
+            "certificate" => _config with { Certificate = Absolute(line) },
+            "authorizedkeysfile" => UserAuthenticator.TryValidatePattern(line.Value, out string why)
+                ? _config with { AuthorizedKeysFile = line.Value } : throw line.Error(why),
+            "addresspool" => _config with { AddressPool = Pool(line, v6: false) },
+            "addresspool6" => _config with { AddressPool6 = Pool(line, v6: true) },
+            "egress" => _config with { Egress = line.Choice<EgressMode>() },
+            "inject" => _config with { Inject = line.Choice<InjectMode>() },
+            "clientaliveinterval" => _config with { ClientAliveInterval = line.Time() },
+            "clientalivecountmax" => _config with { ClientAliveCountMax = line.Number(1, 255) },
+            "logingracetime" => _config with { LoginGraceTime = line.Time() },
+            "maxsessions" => _config with { MaxSessions = line.Number(1, 1_000_000) },
+            "maxstartups" => _config with { MaxStartups = line.Number(1, 100_000) },
+            "controlsocket" => _config with { ControlSocket = Absolute(line) },
+            "banner" => _config with { Banner = line.Is("none") ? null : Absolute(line) },
+            "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
+            _ => throw line.Unknown(GlobalKeywords),
+        };
+        if (_seen.Add(line.Keyword)) _config = changed;
+    }
+
+    private static string Absolute(KeywordLine line) => line.Value.StartsWith('/') ? line.Value : throw line.Error("needs an absolute path");
+
+    private static IpPrefix Pool(KeywordLine line, bool v6)
+    {
+        IpPrefix p = line.Prefix();
+        if (p.IsV6 != v6) throw line.Error($"'{p}' is not an IPv{(v6 ? 6 : 4)} block");
+        if (p.Address.Bits - p.Length < 2) throw line.Error($"'{p}' is too small: a pool needs at least four addresses (one is the server's own)");
+        if (p.Address.IsLoopback || p.Address.IsMulticast || p.Address.IsLinkLocal || p.IsDefault) throw line.Error($"'{p}' cannot be a pool");
+        return p;
+    }
+
+    private void Check(IReadOnlyList<KeywordLine> lines)
+    {
+        ServerConfig c = _config;
+        foreach (KeywordLine route in lines.Where(l => l.Is("Route")))
+            if (route.Prefix().IsV6 && c.AddressPool6 is null) throw route.Error("is IPv6, but there is no AddressPool6 to give users an IPv6 address from");
+    }
+}
