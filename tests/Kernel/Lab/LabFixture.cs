@@ -61,6 +61,9 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
         GatewayStateBefore = await KernelStateAsync("gw");
         await StartServerAsync();
         await StartForwarderAsync();
+        // From here on everybody knows the server's key, and nothing but what a test is about is said.
+        foreach (string user in new[] { "alice", "bob", "carol" })
+            await (await ConnectAsync(user)).DisposeAsync();
     }
 
     /// <summary>Stops the daemons and removes the lab.</summary>

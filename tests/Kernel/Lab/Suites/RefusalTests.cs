@@ -85,8 +85,8 @@ public sealed class RefusalTests(KernelTunLab lab) : LabTests(lab)
     [Fact]
     public async Task An_address_pool_that_is_used_up()
     {
-        // one address is left for users: network, gateway and broadcast of a /30 are not handed out
-        await Lab.StartServerAsync("AddressPool 10.77.0.0/30", "-AddressPool6");
+        // one address for users: network, server and broadcast of a /30 are not handed out
+        await Lab.StartServerAsync("AddressPool 10.77.0.0/30", "-AddressPool6", "Route 10.99.2.0/24", "Route 10.99.3.0/24");
         await RefusedAsync("alice", "pool", Arguments("alice", $"{Lab.State}/home/alice/.ssh/id_rsa"), "address");
     }
 
@@ -109,6 +109,8 @@ public sealed class RefusalTests(KernelTunLab lab) : LabTests(lab)
     }
 
     [Theory]
+    [InlineData("clear")]
+    [InlineData("alien")]
     [InlineData("garbage")]
     [InlineData("truncated")]
     [InlineData("oversized")]
@@ -128,6 +130,7 @@ public sealed class RefusalTests(KernelTunLab lab) : LabTests(lab)
 
     [Theory]
     [InlineData("clear")]
+    [InlineData("alien")]
     [InlineData("garbage")]
     [InlineData("truncated")]
     [InlineData("oversized")]

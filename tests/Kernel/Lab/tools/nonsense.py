@@ -4,10 +4,12 @@
 nonsense.py talk KIND PORT ADDRESS     as a client; ends with 0 once the server has closed the connection
 nonsense.py serve KIND PORT PEM        as a server; prints "ready"; serves until killed
 KIND: clear      bytes that are not TLS at all
+      alien      TLS, but of another protocol (no ALPN)
       garbage    random bytes inside TLS
-      truncated  a few bytes that could begin a frame, then the end of the stream
-      oversized  a frame header of all ones (the largest length there is), then as much data as is taken
-      silent     nothing at all (serve only)
+      truncated  half a frame, then the end of the stream
+      oversized  a frame header with the largest length there is, then as much data as is taken
+      silent     nothing at all
+A frame begins with its type (1 byte: 0x01 HELLO from a client, 0x81 HELLO_REPLY from a server) and length (3 bytes).
 """
 import random
 import socket
@@ -26,13 +28,10 @@ def nonsense(sock, kind):
         elif kind == "clear":
             sock.sendall(b"GET / HTTP/1.1\r\n\r\n" + random.randbytes(4096))
         elif kind == "truncated":
-            sock.sendall(b"\0\0\0\1\0"[:3])
-            if isinstance(sock, ssl.SSLSocket):
-                sock.unwrap()
-            else:
-                sock.shutdown(socket.SHUT_WR)
+            sock.sendall(HEAD + b"\0\0\x40" + b"half")
+            sock.unwrap()
         elif kind == "oversized":
-            sock.sendall(b"\xff" * 16)
+            sock.sendall(HEAD + b"\xff\xff\xff")
             for _ in range(100):
                 sock.sendall(b"\0" * 65536)
         elif kind == "silent":
@@ -51,10 +50,13 @@ def context(side):
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
+    if kind != "alien":
+        tls.set_alpn_protocols(["pvpn/1"])
     return tls
 
 
 mode, kind, port, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+HEAD = b"\x01" if mode == "talk" else b"\x81"
 if mode == "talk":
     with socket.create_connection((last, port), timeout=10) as plain:
         if kind == "clear":
@@ -69,6 +71,9 @@ else:
         print("ready", flush=True)
         while True:
             plain, _ = listener.accept()
+            if kind == "clear":
+                nonsense(plain, kind)
+                continue
             try:
                 with tls.wrap_socket(plain, server_side=True) as sock:
                     nonsense(sock, kind)
