@@ -16,7 +16,7 @@ done
 /usr/bin/python3 -c 'import asyncio, hashlib' 2>/dev/null || missing="$missing python3"
 [ -e /usr/include/linux/netfilter/nfnetlink_queue.h ] || missing="$missing linux-libc-dev"
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
-missing=$(printf '%s\n' $missing | sort -u | paste -sd' ')
+missing=$(tr ' ' '\n' <<<"$missing" | sort -u | sed '/^$/d' | paste -sd' ')
 [ -n "$missing" ] || exit 0
 
 command -v apt-get >/dev/null || { echo "install-deps: please install what provides: $missing" >&2; exit 1; }

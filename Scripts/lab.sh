@@ -68,7 +68,8 @@ copy_readable() { # SOURCE TARGET: TARGET when alice cannot read and run SOURCE,
 
 state_up() {
     [ ! -L "$LAB_STATE" ] || die "$LAB_STATE is a symbolic link; remove it"
-    mkdir -p -m 711 "$LAB_STATE"
+    mkdir -p "$(dirname "$LAB_STATE")"
+    [ -d "$LAB_STATE" ] || mkdir -m 711 "$LAB_STATE"
     [ "$(stat -c %u "$LAB_STATE")" = 0 ] || die "$LAB_STATE belongs to somebody else; set LAB_STATE to another directory"
     chmod 711 "$LAB_STATE"
     install -d -m 700 "$LAB_STATE"/{pids,log,gw,gw/authorized_keys}
@@ -198,6 +199,7 @@ N
     done
     wait_log 10 inner '^ready'
     wait_for 10 "the web server's start" at inner sh -c 'ss -Hltn "sport = 80" | grep -q .'
+    # shellcheck disable=SC2016
     wait_for 10 "the start of four iperf3 servers" at inner sh -c '[ "$(ss -Hltn "sport = 5201" | wc -l)" -ge 4 ]'
 }
 
@@ -299,6 +301,7 @@ connect() { # USER [OPTION...]
 stop() { # [NAME...]
     require_up
     local name
+    # shellcheck disable=SC2086
     [ $# -gt 0 ] || set -- $LAB_USERS forwarder server
     for name in "$@"; do stop_one "$name"; done
 }

@@ -13,6 +13,7 @@ export PVPN_OUT
 as_root=()
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || { echo "test: the kernel tests need root, and sudo is not installed" >&2; exit 1; }
+    # shellcheck disable=SC2054
     as_root=(sudo --preserve-env=PVPN_OUT,DOTNET_ROOT,NUGET_PACKAGES env "PATH=$PATH" "HOME=$HOME")
 fi
 
@@ -25,6 +26,7 @@ for project in tests/Unit tests/Kernel; do
     run=(dotnet test "$project" --no-build --nologo -v quiet --results-directory "$results/$name"
          --logger "trx;LogFileName=$name.trx" --logger "console;verbosity=minimal")
     [ $# -eq 0 ] || run+=(--filter "FullyQualifiedName$1")
+    run+=(-- RunConfiguration.TestSessionTimeout=2400000)
     if [ "$name" = Kernel ]; then run=("${as_root[@]}" "${run[@]}"); fi
     "${run[@]}" || broken=1
     [ -s "$results/$name/$name.trx" ] || { echo "test: $project left no results; it did not run to its end" >&2; broken=1; }
@@ -32,7 +34,9 @@ done
 
 # <Counters total="3" executed="3" passed="3" failed="0" .../> of each run
 counter() { # NAME: the sum over all runs
-    cat "$results"/*/*.trx 2>/dev/null | grep -o "<Counters [^>]*" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9\n' | awk '{s += $1} END {print s + 0}'
+    cat "$results"/*/*.trx /dev/null 2>/dev/null | awk -v name=" $1=\"" '
+        /<Counters / && (at = index($0, name)) { sum += substr($0, at + length(name)) + 0 }
+        END { print sum + 0 }' || true
 }
 total=$(counter total) passed=$(counter passed) failed=$(counter failed)
 failed=$((failed + $(counter error) + $(counter timeout) + $(counter aborted)))

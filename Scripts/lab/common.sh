@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # common.sh: what lab.sh, demo.sh and bench.sh share: names, addresses, processes that are known by pid.
 # Sourced, never run. Settings (environment): LAB_PREFIX, LAB_STATE, LAB_BIG, LAB_CC, PVPN_OUT.
 
@@ -79,7 +79,7 @@ write_conf() { # FILE DEFAULTS [LINE...]: DEFAULTS (a text) less the keywords th
     shift 2
     for line in "$@"; do
         word=${line%%[[:space:]]*}
-        text=$(printf '%s\n' "$text" | grep -viE "^$word[[:space:]]" || true)
+        text=$(printf '%s\n' "$text" | grep -viE "^${word}[[:space:]]" || true)
     done
     { printf '%s\n' "$text"; printf '%s\n' "$@"; } | sed '/^$/d' >"$file"
 }

@@ -40,6 +40,14 @@ public abstract class WireTests(LabFixture lab) : LabTests(lab)
     }
 
     [Fact]
+    public async Task The_witness_tells_plain_text_on_the_tunnels_port_from_TLS()
+    {
+        await using WireTap tap = await WireTap.StartAsync(Lab);
+        await Lab.RunAsync("carol", "nonsense.py", "talk", "clear", "443", LabFixture.Gateway);
+        Assert.Contains(TlsWitness.Complaints(await tap.StopAsync(), LabFixture.Gateway), c => c.Contains("no TLS record", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Another_user_goes_the_ordinary_way_and_never_into_the_tunnel()
     {
         await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
