@@ -1,3 +1,4 @@
+using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 
 namespace PersonalVpn.Daemon.Tunnels;
@@ -7,25 +8,6 @@ internal sealed record PlannedDevice(string Name, int Mtu);
 
 /// <summary>An inner address on its device.</summary>
 internal sealed record PlannedAddress(string Device, IpAddr Address);
-
-/// <summary>A route in a user's table: into a device, or unreachable when <paramref name="Device"/> is null.</summary>
-internal sealed record PlannedRoute(int Table, IpPrefix Destination, string? Device, IpAddr? Source);
-
-/// <summary>What a policy rule selects.</summary>
-internal enum PlannedRuleKind
-{
-    /// <summary>The user's unmarked packets look into the user's table.</summary>
-    User,
-
-    /// <summary>Packets from an inner address, whoever sends them, look there too.</summary>
-    InnerSource,
-
-    /// <summary>Packets from an inner address that its table does not route go nowhere.</summary>
-    InnerSourceGuard,
-}
-
-/// <summary>A policy rule.</summary>
-internal sealed record PlannedRule(PlannedRuleKind Kind, bool V6, uint Uid, IpAddr? Source, int Table);
 
 /// <summary>
 /// What the kernel should hold for a set of tunnels: pure, so that it can be tested without a kernel, and so that opening, blocking,
@@ -40,8 +22,8 @@ internal sealed class KernelPlan
 {
     public HashSet<PlannedDevice> Devices { get; } = [];
     public HashSet<PlannedAddress> Addresses { get; } = [];
-    public HashSet<PlannedRoute> Routes { get; } = [];
-    public HashSet<PlannedRule> Rules { get; } = [];
+    public HashSet<RouteSpec> Routes { get; } = [];
+    public HashSet<RuleSpec> Rules { get; } = [];
 
     /// <summary>The plan for these tunnels.</summary>
     public static KernelPlan For(IEnumerable<TunnelState> tunnels)
@@ -82,15 +64,38 @@ internal sealed class KernelPlan
         foreach (IpAddr address in new[] { t.AddressV4, t.AddressV6 }.OfType<IpAddr>())
         {
             Addresses.Add(new PlannedAddress(t.Device, address));
-            Rules.Add(new PlannedRule(PlannedRuleKind.InnerSource, address.IsV6, t.Uid, address, t.Table));
-            Rules.Add(new PlannedRule(PlannedRuleKind.InnerSourceGuard, address.IsV6, t.Uid, address, t.Table));
+            AddInnerSource(t, address);
         }
         foreach (IpPrefix destination in Claimed(t.Routes))
         {
-            Routes.Add(new PlannedRoute(t.Table, destination, null, null));
+            AddBlock(t, destination);
             if (t.IsUp && t.Address(destination.IsV6) is { } source && t.Routes.Contains(destination))
-                Routes.Add(new PlannedRoute(t.Table, destination, t.Device, source));
-            Rules.Add(new PlannedRule(PlannedRuleKind.User, destination.IsV6, t.Uid, null, t.Table));
+                Routes.Add(new RouteSpec { Destination = destination, Table = t.Table, Device = t.Device, PreferredSource = source, Metric = Marks.TunnelMetric });
         }
+    }
+
+    // The owner's unmarked packets look into the owner's table, where the destination is unreachable unless the tunnel is up.
+    private void AddBlock(TunnelState t, IpPrefix destination)
+    {
+        Routes.Add(new RouteSpec { Destination = destination, Table = t.Table, Type = RouteType.Unreachable, Metric = Marks.BlockMetric });
+        Rules.Add(new RuleSpec
+        {
+            V6 = destination.IsV6,
+            Priority = Marks.UserRulePriority,
+            UidStart = t.Uid,
+            UidEnd = t.Uid,
+            FwMark = 0,
+            FwMask = Marks.Mask,
+            Table = t.Table,
+        });
+    }
+
+    // Packets from an inner address look there too, whoever sends them (a closed connection's last ACK has no user any more, and a
+    // stranger may have bound the address: the gate decides); what the table does not route goes nowhere.
+    private void AddInnerSource(TunnelState t, IpAddr address)
+    {
+        var source = IpPrefix.Host(address);
+        Rules.Add(new RuleSpec { V6 = address.IsV6, Priority = Marks.InnerSourceRulePriority, From = source, Table = t.Table });
+        Rules.Add(new RuleSpec { V6 = address.IsV6, Priority = Marks.InnerSourceGuardPriority, From = source, Action = RuleAction.Prohibit });
     }
 }

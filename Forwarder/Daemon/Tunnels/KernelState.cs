@@ -1,0 +1,117 @@
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Linux;
+using PersonalVpn.Packets;
+
+namespace PersonalVpn.Daemon.Tunnels;
+
+/// <summary>
+/// Makes the kernel hold a <see cref="KernelPlan"/>, by the difference to what it holds. Order is safety: what blocks is there before
+/// what opens, rules come last and go first, and nothing is removed before its replacement stands. One failure of an undo spares
+/// the rest. Control thread only.
+/// </summary>
+internal sealed partial class KernelState(ILogger log) : IDisposable
+{
+    private readonly RouteNetlink _netlink = new();
+    private KernelPlan _applied = new();
+
+    /// <summary>False on a host without IPv6; v6 parts of a plan are then left out (such a host has nothing to leak).</summary>
+    public static bool HasIpv6 { get; } = File.Exists("/proc/net/if_inet6");
+
+    public RouteNetlink Netlink => _netlink;
+
+    /// <summary>Goes from what was applied before to this plan.</summary>
+    /// <exception cref="IOException">The kernel refused an addition; what is there may be undone by applying the former plan.</exception>
+    public void Apply(KernelPlan plan)
+    {
+        KernelPlan before = _applied;
+        // From here on both count as applied: after a failure, applying the former plan removes the additions.
+        _applied = Union(before, plan);
+
+        foreach (PlannedDevice device in plan.Devices.Except(before.Devices)) CreateDevice(device);
+        foreach (PlannedAddress a in plan.Addresses.Except(before.Addresses).Where(a => Supported(a.Address.IsV6)))
+            _netlink.AddAddress(a.Device, a.Address, a.Address.Bits, noPrefixRoute: true);
+        foreach (RouteSpec r in plan.Routes.Except(before.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is not null)) _netlink.AddRoute(r);
+        foreach (RuleSpec r in plan.Rules.Except(before.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority == Marks.UserRulePriority)) _netlink.AddRule(r);
+        if (!before.Addresses.SetEquals(plan.Addresses)) Firewall.Guard([.. before.Addresses.Union(plan.Addresses).Select(a => a.Address)]);
+
+        foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
+        foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
+        foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => _netlink.DeleteLink(name));
+        if (!before.Addresses.IsSubsetOf(plan.Addresses)) Undo(() => Firewall.Guard([.. plan.Addresses.Select(a => a.Address)]));
+        _applied = plan;
+    }
+
+    /// <summary>
+    /// At the start: makes this plan hold whatever a crash left, then removes everything of ours (known by routing protocol number
+    /// and device name) that is not in it. Additions are idempotent, so nothing opens in between.
+    /// </summary>
+    public void Adopt(KernelPlan plan)
+    {
+        var found = new KernelPlan();
+        foreach (bool v6 in HasIpv6 ? new[] { false, true } : [false])
+            foreach (RuleSpec rule in _netlink.ListRules(v6).Where(r => r.Protocol == Marks.RouteProtocol)) found.Rules.Add(rule);
+        var tables = found.Rules.Where(r => r.Action == RuleAction.ToTable).Select(r => r.Table)
+            .Concat(Enumerable.Range(Marks.FirstTable, 256)).Where(t => t >= Marks.FirstTable).Distinct();
+        foreach (RouteSpec route in tables.SelectMany(_netlink.ListRoutes).Where(r => r.Protocol == Marks.RouteProtocol)) found.Routes.Add(route);
+        foreach (LinkEntry link in _netlink.ListLinks().Where(l => l.Kind == "tun" && IsOurs(l.Name))) found.Devices.Add(new PlannedDevice(link.Name, link.Mtu));
+        int left = found.Rules.Count + found.Routes.Count + found.Devices.Count;
+
+        Apply(plan);
+        foreach (RuleSpec r in found.Rules.Where(f => !plan.Rules.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRule(r));
+        foreach (RouteSpec r in found.Routes.Where(f => !plan.Routes.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRoute(r));
+        foreach (PlannedDevice d in found.Devices.Where(f => plan.Devices.All(p => p.Name != f.Name))) Undo(() => _netlink.DeleteLink(d.Name));
+        if (left > 0) LogAdopted(left, plan.Devices.Count);
+    }
+
+    public void Dispose() => _netlink.Dispose();
+
+    private static bool Supported(bool v6) => !v6 || HasIpv6;
+
+    private static bool IsOurs(string name) =>
+        name.StartsWith(Marks.DevicePrefix, StringComparison.Ordinal) && name.AsSpan(Marks.DevicePrefix.Length) is { Length: > 0 } rest && !rest.ContainsAnyExceptInRange('0', '9');
+
+    private static bool Same(RuleSpec a, RuleSpec b) =>
+        a.V6 == b.V6 && a.Priority == b.Priority && a.Action == b.Action && a.UidStart == b.UidStart && a.From == b.From &&
+        (a.Action != RuleAction.ToTable || a.Table == b.Table);
+
+    private static bool Same(RouteSpec a, RouteSpec b) =>
+        a.Table == b.Table && a.Destination == b.Destination && a.Type == b.Type && a.Device == b.Device && a.PreferredSource == b.PreferredSource;
+
+    private static KernelPlan Union(KernelPlan a, KernelPlan b)
+    {
+        var both = new KernelPlan();
+        foreach (KernelPlan p in new[] { a, b })
+        {
+            both.Devices.UnionWith(p.Devices);
+            both.Addresses.UnionWith(p.Addresses);
+            both.Routes.UnionWith(p.Routes);
+            both.Rules.UnionWith(p.Rules);
+        }
+        return both;
+    }
+
+    private void CreateDevice(PlannedDevice device)
+    {
+        TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose();
+        // No link-local address, no router solicitations: the device carries what its owner sends and nothing else.
+        string conf = $"/proc/sys/net/ipv6/conf/{device.Name}/";
+        if (HasIpv6 && Directory.Exists(conf))
+        {
+            File.WriteAllText(conf + "addr_gen_mode", "1");
+            File.WriteAllText(conf + "accept_ra", "0");
+        }
+        _netlink.SetLink(device.Name, up: true, mtu: device.Mtu, txQueueLength: 1000);
+    }
+
+    private void Undo(Action action)
+    {
+        try { action(); }
+        catch (Exception e) when (e is IOException or InvalidOperationException) { LogUndoFailed(e); }
+    }
+
+    [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; {Kept} tunnels stay blocked until their owners take them down, the rest is removed")]
+    private partial void LogAdopted(int count, int kept);
+
+    [LoggerMessage(201, LogLevel.Error, "undo failed")]
+    private partial void LogUndoFailed(Exception e);
+}

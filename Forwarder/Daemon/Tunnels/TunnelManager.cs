@@ -1,0 +1,142 @@
+using Microsoft.Extensions.Logging;
+using PersonalVpn.Daemon.Control;
+using PersonalVpn.Linux;
+using PersonalVpn.Packets;
+using PersonalVpn.Tunnel.Local;
+using PersonalVpn.Tunnel.Protocol;
+
+namespace PersonalVpn.Daemon.Tunnels;
+
+/// <summary>
+/// Opens, blocks and removes tunnels. Control thread only. A tunnel is in one of two states: up (its process holds the connection)
+/// or blocked (the process is gone; the destinations are unreachable for the owner until the owner says otherwise).
+/// </summary>
+internal sealed partial class TunnelManager(TunnelTable table, KernelState kernel, StateFile state, Func<ForwarderConfig> config, ILogger log)
+{
+    // Room for sixty superpackets a direction: enough to keep both sides busy, little enough to stay short of a second's wait.
+    private const int ChannelBytes = 4 << 20;
+
+    private readonly TunnelRequest _requests = new(table, kernel, config);
+
+    /// <summary>A tunnel is open: start reading its channel.</summary>
+    public event Action<TunnelState>? Opened;
+
+    /// <summary>A tunnel's channel is about to close, because it is blocked or removed.</summary>
+    public event Action<TunnelState>? Closing;
+
+    /// <summary>A tunnel was removed.</summary>
+    public event Action<TunnelState>? Removed;
+
+    /// <summary>What this user may see: their own tunnels; root all.</summary>
+    public IEnumerable<TunnelState> VisibleTo(uint uid) => table.All.Where(t => uid == 0 || t.Uid == uid);
+
+    /// <summary>After a crash: the recorded tunnels come back blocked.</summary>
+    public void Restore()
+    {
+        foreach (TunnelState t in state.Read(out string? problem)) table.Add(t);
+        if (problem is not null) LogStateUnreadable(problem);
+        kernel.Adopt(KernelPlan.For(table.All));
+        FindInterfaces();
+    }
+
+    /// <summary>Builds a tunnel for this user. The returned socket is the user's end of the packet channel.</summary>
+    public (TunnelState Tunnel, LinuxSocket UserEnd) Open(uint uid, ForwarderRequest request)
+    {
+        (TunnelState tunnel, TunnelState? replaced) = _requests.Check(uid, request);
+        (LinuxSocket ours, LinuxSocket theirs) = LinuxSocket.SeqPacketPair(ChannelBytes);
+        try
+        {
+            ours.SetNonBlocking(true);
+            tunnel.Channel = ours;
+            IEnumerable<TunnelState> next = table.All.Where(t => t != replaced).Append(tunnel);
+            state.Write(next);
+            kernel.Apply(KernelPlan.For(next));
+        }
+        catch
+        {
+            ours.Dispose();
+            theirs.Dispose();
+            kernel.Apply(KernelPlan.For(table.All));
+            state.Write(table.All);
+            throw;
+        }
+        if (replaced is not null) table.Remove(replaced);
+        table.Add(tunnel);
+        FindInterfaces();
+        Opened?.Invoke(tunnel);
+        int aborted = OldConnections.Abort(tunnel);
+        LogOpened(uid, tunnel.Gateway, tunnel.Device, aborted);
+        return (tunnel, theirs);
+    }
+
+    /// <summary>The tunnel's process is gone without a word: nothing of the owner's to these destinations leaves until the owner says so.</summary>
+    public void Block(TunnelState tunnel)
+    {
+        CloseChannel(tunnel);
+        kernel.Apply(KernelPlan.For(table.All));
+        LogBlocked(tunnel.Uid, tunnel.Gateway, string.Join(' ', tunnel.Routes));
+    }
+
+    /// <summary>Removes tunnels and everything of theirs.</summary>
+    public void Remove(IReadOnlyList<TunnelState> tunnels)
+    {
+        foreach (TunnelState t in tunnels)
+        {
+            CloseChannel(t);
+            table.Remove(t);
+        }
+        kernel.Apply(KernelPlan.For(table.All));
+        state.Write(table.All);
+        foreach (TunnelState t in tunnels)
+        {
+            LogRemoved(t.Uid, t.Gateway);
+            Removed?.Invoke(t);
+        }
+    }
+
+    /// <summary>Where would this user's packets to an address go? The kernel's own answer, by the rules in force.</summary>
+    public ForwarderReply Check(uint uid, string? destination)
+    {
+        if (!IpAddr.TryParse(destination, out IpAddr address)) throw new RequestException(ForwarderError.BadRequest, $"'{destination}' is not an IP address");
+        TunnelState? owned = table.All.FirstOrDefault(t => t.Uid == uid && KernelPlan.Claimed(t.Routes).Any(r => r.Contains(address)));
+        RouteAnswer route = kernel.Netlink.GetRoute(address, uid);
+        TunnelState? carrier = table.All.FirstOrDefault(t => t.Uid == uid && t.Device == route.OutInterface);
+        if (route.Error == 0 && carrier is not null) return new ForwarderReply { Verdict = carrier.IsUp ? CheckVerdict.Protected : CheckVerdict.Blocked, Gateway = carrier.Gateway };
+        return route.Error != 0 && owned is not null
+            ? new ForwarderReply { Verdict = CheckVerdict.Blocked, Gateway = owned.Gateway }
+            : new ForwarderReply { Verdict = CheckVerdict.Direct };
+    }
+
+    /// <summary>Clean end of the daemon: everything goes.</summary>
+    public void RemoveAll()
+    {
+        Remove([.. table.All]);
+        state.Delete();
+    }
+
+    private void CloseChannel(TunnelState tunnel)
+    {
+        if (tunnel.Channel is not { } channel) return;
+        Closing?.Invoke(tunnel);
+        tunnel.Channel = null;
+        channel.Dispose();
+    }
+
+    private void FindInterfaces()
+    {
+        foreach (TunnelState t in table.All.Where(t => t.InterfaceIndex == 0)) t.InterfaceIndex = kernel.Netlink.GetLinkIndex(t.Device);
+        table.Publish();
+    }
+
+    [LoggerMessage(300, LogLevel.Information, "uid {Uid}: tunnel to {Gateway} is up on {Device}; {Aborted} older connections of the user's to its destinations aborted")]
+    private partial void LogOpened(uint uid, string gateway, string device, int aborted);
+
+    [LoggerMessage(301, LogLevel.Warning, "uid {Uid}: the process of the tunnel to {Gateway} is gone; {Routes} stay blocked for this user until 'pvpn down' or a new pvpn")]
+    private partial void LogBlocked(uint uid, string gateway, string routes);
+
+    [LoggerMessage(302, LogLevel.Information, "uid {Uid}: tunnel to {Gateway} removed")]
+    private partial void LogRemoved(uint uid, string gateway);
+
+    [LoggerMessage(303, LogLevel.Warning, "the record of a former run cannot be read ({Problem}); what it left is removed")]
+    private partial void LogStateUnreadable(string problem);
+}
