@@ -26,10 +26,10 @@ build: out/.built
 # All three publish into one directory: they share their libraries. One after the other, for the same reason.
 out/.built: $(SOURCES)
 	@command -v dotnet >/dev/null || { echo "make: the .NET SDK (dotnet) is not installed; see README.md" >&2; exit 1; }
-	@rm -rf out
+	@rm -rf out.new
 	@set -e; for p in $(PROGRAMS); do \
-	    dotnet publish $$p -c $(CONFIGURATION) -o out -v quiet --nologo; done
-	@touch $@
+	    dotnet publish $$p -c $(CONFIGURATION) -o out.new -v quiet --nologo; done
+	@rm -rf out && mv out.new out && touch $@
 
 demo: build
 	@Scripts/demo.sh
@@ -65,5 +65,5 @@ install: build
 	    install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 
 clean:
-	rm -rf out TestResults
+	rm -rf out out.new TestResults
 	find . \( -name bin -o -name obj \) -type d -not -path './.git/*' -prune -exec rm -rf {} +
