@@ -1,1 +1,69 @@
-return 0;
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using PersonalVpn.Linux;
+using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
+
+namespace PersonalVpn.Daemon;
+
+/// <summary>pvpnd: the Forwarder of the shared host.</summary>
+internal static class Program
+{
+    private const string Name = "pvpnd";
+
+    public static int Main(string[] args)
+    {
+        var configPath = new Option<string?>("--config") { Description = $"configuration file (default {ForwarderConfig.DefaultPath})", HelpName = "FILE" };
+        var root = new RootCommand("pvpnd: sends each user's packets, and nobody else's, into that user's own tunnel.") { configPath };
+        root.SetAction(r => Serve(r.GetValue(configPath)));
+        if (args is ["--version"])
+        {
+            Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
+            return 0;
+        }
+        ParseResult parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0) return Fail($"{parsed.Errors[0].Message.TrimEnd('.')}; see {Name} --help", 2);
+        return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+    }
+
+    private static int Serve(string? configPath)
+    {
+        try
+        {
+            ForwarderConfig config = ForwarderConfig.Load(configPath);
+            if (!Capabilities.HasEffective(Capability.NetAdmin) || !Capabilities.HasEffective(Capability.NetRaw))
+                return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
+            using var provider = new StderrLoggerProvider(Name, config.LogLevel);
+            using var daemon = new ForwarderDaemon(config, configPath, provider.CreateLogger(Name), level => provider.Minimum = level);
+            using PosixSignalRegistration term = OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = OnSignal(PosixSignal.SIGINT, daemon.Stop),
+                hangup = OnSignal(PosixSignal.SIGHUP, daemon.Reload);
+            daemon.Run(() =>
+            {
+                Console.Error.WriteLine($"{Name}: ready");
+                SdNotify.Notify("READY=1");
+            });
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            return Fail(e.Message, 1);
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException)
+        {
+            return Fail(e.Message, 1);
+        }
+    }
+
+    private static PosixSignalRegistration OnSignal(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        action();
+    });
+
+    private static int Fail(string message, int code)
+    {
+        Console.Error.WriteLine($"{Name}: {StderrLoggerProvider.OneLine(message)}");
+        return code;
+    }
+}

@@ -6,6 +6,10 @@ public interface IOwnerEvidence
     /// <summary>Who owns the socket that sends packets with this tuple, in the network namespace of the calling thread.</summary>
     /// <param name="tuple">The packet seen from the sending socket.</param>
     OwnerAnswer Lookup(in SocketTuple tuple);
+
+    /// <summary>True when "not found" is this source's last word for a protocol, so that weaker evidence need not be asked.</summary>
+    /// <param name="protocol">IP protocol number.</param>
+    bool IsFinal(byte protocol) => false;
 }
 
 /// <summary>Which evidence is used (<c>OwnerLookup</c> in forwarder.conf).</summary>
@@ -68,7 +72,7 @@ public sealed class OwnerLookup
                 if (_sockDiag is not null)
                 {
                     OwnerAnswer answer = _sockDiag.Lookup(tuple);
-                    if (answer.Verdict != OwnerVerdict.NotFound)
+                    if (answer.Verdict != OwnerVerdict.NotFound || _sockDiag.IsFinal(tuple.Protocol))
                     {
                         return answer;
                     }

@@ -1,4 +1,3 @@
-using System.Net.Security;
 using PersonalVpn.Cli.Config;
 using PersonalVpn.Cli.Connect;
 using PersonalVpn.Cli.Local;

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using PersonalVpn.Cli.Config;
 using PersonalVpn.Cli.Local;
 using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Local;

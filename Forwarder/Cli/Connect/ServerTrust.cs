@@ -21,8 +21,12 @@ internal static class ServerTrust
         {
             case KnownHostsVerdict.Match:
                 return;
+            case KnownHostsVerdict.Revoked:
+                throw new UserError($"the key of {host}, {key.Fingerprint}, is marked @revoked ({answer.File}:{answer.Line}); do not connect");
+            case KnownHostsVerdict.Unreadable:
+                throw new UserError(answer.Error ?? "known_hosts cannot be read");
             case KnownHostsVerdict.Changed when config.StrictHostKeyChecking != HostKeyChecking.No:
-                throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, known is {answer.KnownFingerprint} ({answer.File}:{answer.Line}). " +
+                throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, known is {answer.OldFingerprint} ({answer.File}:{answer.Line}). " +
                     "Someone may be in between; if the change is legitimate, remove that line and connect again");
             case KnownHostsVerdict.Changed:
                 say($"warning: the key of {host} has changed to {key.Fingerprint} ({answer.File}:{answer.Line}); going on because of StrictHostKeyChecking no");
@@ -47,7 +51,7 @@ internal static class ServerTrust
                 if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent");
                 break;
         }
-        if (!known.TryAdd(host, port, key, out string error)) say($"warning: the key of {host} could not be remembered: {error}");
+        if (!known.Add(host, port, key, out string error)) say($"warning: the key of {host} could not be remembered: {error}");
         else say($"the key of {host} is now known: {key.Fingerprint}");
     }
 }

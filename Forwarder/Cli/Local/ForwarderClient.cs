@@ -39,7 +39,7 @@ internal sealed class ForwarderClient : IDisposable
         descriptor = null;
         byte[] message = ForwarderProtocol.Encode(request);
         if (message.Length > ForwarderProtocol.MaxMessage) throw new UserError("the request is too long for the forwarder; give fewer destinations");
-        int sent = fd < 0 ? Socket.Send(message, SocketFlags.NoSignal) : Socket.SendWithFds(message, [fd], SocketFlags.NoSignal);
+        int sent = fd < 0 ? Socket.Send(message) : Socket.SendWithFds(message, [fd]);
         if (sent != message.Length) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
         Span<int> fds = stackalloc int[1];
         int n = Socket.ReceiveWithFds(_message, fds, out int count, out bool truncated);

@@ -28,7 +28,7 @@ internal sealed class ForwarderWatch : IDisposable
         while (!_disposed)
         {
             if (!_forwarder.Socket.Poll(forWrite: false, timeoutMs: 1000)) continue;
-            int n = _forwarder.Socket.Receive(message, SocketFlags.Peek | SocketFlags.DontWait);
+            int n = _forwarder.Socket.Receive(message, SocketFlags.MSG_PEEK | SocketFlags.MSG_DONTWAIT);
             if (n == -Errno.EAGAIN) continue;
             if (_disposed) return;
             if (n <= 0) _ended.TrySetResult(false);

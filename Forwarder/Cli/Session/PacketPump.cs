@@ -76,7 +76,7 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
             if (length <= 0) return "pvpnd closed the packet channel";
             while (length < BatchBytes)
             {
-                int more = channel.Receive(batch.AsSpan(length), SocketFlags.DontWait);
+                int more = channel.Receive(batch.AsSpan(length), SocketFlags.MSG_DONTWAIT);
                 if (more <= 0) break;
                 length += more;
             }
@@ -111,7 +111,7 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
         switch (type)
         {
             case FrameType.Packet:
-                int sent = channel.Send(frame, SocketFlags.NoSignal);
+                int sent = channel.Send(frame);
                 return sent == frame.Length ? null : "pvpnd closed the packet channel";
             case FrameType.Ping:
                 SendControl(PingMessage.Encode(FrameType.Pong, PingMessage.Decode(body)));

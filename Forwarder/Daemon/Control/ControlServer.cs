@@ -26,8 +26,8 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
     /// <summary>Serves until <see cref="Stop"/>; calls <paramref name="everySecond"/> between requests.</summary>
     public void Run(Action everySecond)
     {
-        _epoll.Add(listener.Fd, EpollEvents.In, ListenerTag);
-        _epoll.Add(_wake.Fd, EpollEvents.In, WakeTag);
+        _epoll.Add(listener.Fd, EpollEvents.EPOLLIN, ListenerTag);
+        _epoll.Add(_wake.Fd, EpollEvents.EPOLLIN, WakeTag);
         manager.Removed += OnRemoved;
         Span<EpollEvent> events = stackalloc EpollEvent[64];
         long nextTick = Environment.TickCount64 + 1000;
@@ -98,13 +98,13 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
             return;
         }
         _connections.Add(socket.Fd, new ControlConnection(socket, peer));
-        _epoll.Add(socket.Fd, EpollEvents.In, (ulong)socket.Fd);
+        _epoll.Add(socket.Fd, EpollEvents.EPOLLIN, (ulong)socket.Fd);
     }
 
     private void Serve(ControlConnection connection)
     {
         Span<int> fds = stackalloc int[2];
-        int n = connection.Socket.ReceiveWithFds(_message, fds, out int fdCount, out bool truncated, SocketFlags.DontWait);
+        int n = connection.Socket.ReceiveWithFds(_message, fds, out int fdCount, out bool truncated, SocketFlags.MSG_DONTWAIT);
         if (n == -Errno.EAGAIN) return;
         if (n <= 0)
         {
@@ -148,8 +148,8 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
     {
         byte[] message = ForwarderProtocol.Encode(reply);
         int sent = descriptor is null
-            ? socket.Send(message, SocketFlags.DontWait | SocketFlags.NoSignal)
-            : socket.SendWithFds(message, [descriptor.Fd], SocketFlags.DontWait | SocketFlags.NoSignal);
+            ? socket.Send(message, SocketFlags.MSG_DONTWAIT)
+            : socket.SendWithFds(message, [descriptor.Fd], SocketFlags.MSG_DONTWAIT);
         return sent == message.Length;
     }
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Linux;
-using PersonalVpn.Packets;
 
 namespace PersonalVpn.Daemon.Tunnels;
 

@@ -20,12 +20,11 @@ internal static class OldConnections
                     if (!socket.Owner.HasUid || socket.Owner.Uid != tunnel.Uid || socket.RemotePort == 0) continue;
                     var remote = socket.Remote.Unmap();
                     if (!KernelPlan.Claimed(tunnel.Routes).Any(r => r.Contains(remote)) || socket.Local.Unmap() == tunnel.Address(remote.IsV6)) continue;
-                    if (remote.IsLoopback || IsTransport(socket)) continue;
+                    if (remote.IsLoopback) continue;
+                    // The tunnels' own transport sockets are the owner's too, and under a default route their peer is a destination.
+                    if ((socket.Mark & Marks.Mask) == Marks.Transport) continue;
                     if (diag.Destroy(socket)) aborted++;
                 }
         return aborted;
     }
-
-    // TODO-FREE: see below.
-    private static bool IsTransport(SocketEntry socket) => false;
 }

@@ -3,7 +3,6 @@ using PersonalVpn.Daemon.Control;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
-using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
@@ -30,14 +29,24 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     /// <summary>What this user may see: their own tunnels; root all.</summary>
     public IEnumerable<TunnelState> VisibleTo(uint uid) => table.All.Where(t => uid == 0 || t.Uid == uid);
 
-    /// <summary>After a crash: the recorded tunnels come back blocked.</summary>
-    public void Restore()
+    /// <summary>
+    /// At the start: reads what a former run left, puts the firewall chains in place with its addresses guarded, and brings its
+    /// tunnels back blocked.
+    /// </summary>
+    public void Install(ushort queue)
     {
-        foreach (TunnelState t in state.Read(out string? problem)) table.Add(t);
+        IReadOnlyList<TunnelState> former = state.Read(out string? problem);
         if (problem is not null) LogStateUnreadable(problem);
+        foreach (TunnelState t in former) table.Add(t);
+        ReinstallFirewall(queue);
         kernel.Adopt(KernelPlan.For(table.All));
         FindInterfaces();
+        state.Write(table.All);
     }
+
+    /// <summary>Puts the firewall chains (back) in place.</summary>
+    public void ReinstallFirewall(ushort queue) =>
+        Firewall.Install(queue, [.. KernelPlan.For(table.All).Addresses.Select(a => a.Address)]);
 
     /// <summary>Builds a tunnel for this user. The returned socket is the user's end of the packet channel.</summary>
     public (TunnelState Tunnel, LinuxSocket UserEnd) Open(uint uid, ForwarderRequest request)

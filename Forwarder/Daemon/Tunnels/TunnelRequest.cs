@@ -1,5 +1,4 @@
 using PersonalVpn.Daemon.Control;
-using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
 using PersonalVpn.Tunnel.Protocol;

@@ -103,7 +103,11 @@ public sealed unsafe class SockDiag : IDisposable
                 writer.Finish(),
                 (_, body) =>
                 {
-                    if (MemoryMarshal.TryRead(body, out InetDiagMsg message)) all.Add(Entry(protocol, message));
+                    if (!NetlinkAttributes.After(body, out InetDiagMsg message, out NetlinkAttributes attributes)) return;
+                    uint mark = 0;
+                    while (attributes.Next(out ushort type, out ReadOnlySpan<byte> value))
+                        if (type == SockDiagH.INET_DIAG_MARK && value.Length >= sizeof(uint)) mark = MemoryMarshal.Read<uint>(value);
+                    all.Add(Entry(protocol, message, mark));
                 },
                 all.Clear);
             LinuxException.Check(result, $"list sockets of protocol {protocol.ToString(CultureInfo.InvariantCulture)}");
@@ -196,7 +200,7 @@ public sealed unsafe class SockDiag : IDisposable
         }
     }
 
-    private static SocketEntry Entry(byte protocol, InetDiagMsg message)
+    private static SocketEntry Entry(byte protocol, InetDiagMsg message, uint mark)
     {
         bool v6 = message.idiag_family == SocketH.AF_INET6;
         int size = v6 ? 16 : 4;
@@ -209,6 +213,7 @@ public sealed unsafe class SockDiag : IDisposable
             IpAddr.Read(new ReadOnlySpan<byte>(Unsafe.AsPointer(ref message.id.idiag_dst[0]), size)),
             BinaryPrimitives.ReverseEndianness(message.id.idiag_dport),
             message.id.idiag_if,
-            message.id.idiag_cookie[0] | ((ulong)message.id.idiag_cookie[1] << 32));
+            message.id.idiag_cookie[0] | ((ulong)message.id.idiag_cookie[1] << 32),
+            mark);
     }
 }

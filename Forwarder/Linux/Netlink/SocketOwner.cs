@@ -37,6 +37,7 @@ public readonly record struct SocketOwner(uint Uid, uint Inode, byte State, bool
 /// <param name="Remote">Remote address; unspecified when not connected.</param>
 /// <param name="RemotePort">Remote port.</param>
 /// <param name="IfIndex">Interface to which the socket is bound, or 0.</param>
+/// <param name="Mark">Its mark (SO_MARK); told only to CAP_NET_ADMIN, else 0.</param>
 /// <param name="Cookie">The kernel's number for this very socket: what is destroyed is what was seen.</param>
 public readonly record struct SocketEntry(
-    byte Protocol, bool V6, SocketOwner Owner, IpAddr Local, ushort LocalPort, IpAddr Remote, ushort RemotePort, uint IfIndex, ulong Cookie);
+    byte Protocol, bool V6, SocketOwner Owner, IpAddr Local, ushort LocalPort, IpAddr Remote, ushort RemotePort, uint IfIndex, ulong Cookie, uint Mark);
