@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using Xunit;
 
 namespace PersonalVpn.Kernel.Lab;
 

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using PersonalVpn.UserAuth;
-using Xunit;
 
 namespace PersonalVpn.Kernel.UserAuthTests;
 
