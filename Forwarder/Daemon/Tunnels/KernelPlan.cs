@@ -24,6 +24,7 @@ internal sealed class KernelPlan
     public HashSet<PlannedAddress> Addresses { get; } = [];
     public HashSet<RouteSpec> Routes { get; } = [];
     public HashSet<RuleSpec> Rules { get; } = [];
+    public FirewallRules Firewall { get; } = new();
 
     /// <summary>The plan for these tunnels.</summary>
     public static KernelPlan For(IEnumerable<TunnelState> tunnels)
@@ -64,6 +65,7 @@ internal sealed class KernelPlan
         foreach (IpAddr address in new[] { t.AddressV4, t.AddressV6 }.OfType<IpAddr>())
         {
             Addresses.Add(new PlannedAddress(t.Device, address));
+            Firewall.Guarded.Add(address);
             AddInnerSource(t, address);
         }
         foreach (IpPrefix destination in Claimed(t.Routes))
@@ -78,6 +80,7 @@ internal sealed class KernelPlan
     private void AddBlock(TunnelState t, IpPrefix destination)
     {
         Routes.Add(new RouteSpec { Destination = destination, Table = t.Table, Type = RouteType.Unreachable, Metric = Marks.BlockMetric });
+        Firewall.Blocked.Add((t.Uid, destination));
         Rules.Add(new RuleSpec
         {
             V6 = destination.IsV6,

@@ -31,12 +31,12 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
             _netlink.AddAddress(a.Device, a.Address, a.Address.Bits, noPrefixRoute: true);
         foreach (RouteSpec r in plan.Routes.Except(before.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is not null)) _netlink.AddRoute(r);
         foreach (RuleSpec r in plan.Rules.Except(before.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority == Marks.UserRulePriority)) _netlink.AddRule(r);
-        if (!before.Addresses.SetEquals(plan.Addresses)) Firewall.Guard([.. before.Addresses.Union(plan.Addresses).Select(a => a.Address)]);
+        if (!_applied.Firewall.SameAs(before.Firewall)) Firewall.Set(_applied.Firewall);
 
         foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
         foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => _netlink.DeleteLink(name));
-        if (!before.Addresses.IsSubsetOf(plan.Addresses)) Undo(() => Firewall.Guard([.. plan.Addresses.Select(a => a.Address)]));
+        if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(plan.Firewall));
         _applied = plan;
     }
 
@@ -85,6 +85,8 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
             both.Addresses.UnionWith(p.Addresses);
             both.Routes.UnionWith(p.Routes);
             both.Rules.UnionWith(p.Rules);
+            both.Firewall.Guarded.UnionWith(p.Firewall.Guarded);
+            both.Firewall.Blocked.UnionWith(p.Firewall.Blocked);
         }
         return both;
     }

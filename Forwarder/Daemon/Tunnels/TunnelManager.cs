@@ -46,7 +46,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
 
     /// <summary>Puts the firewall chains (back) in place.</summary>
     public void ReinstallFirewall(ushort queue) =>
-        Firewall.Install(queue, [.. KernelPlan.For(table.All).Addresses.Select(a => a.Address)]);
+        Firewall.Install(queue, KernelPlan.For(table.All).Firewall);
 
     /// <summary>Builds a tunnel for this user. The returned socket is the user's end of the packet channel.</summary>
     public (TunnelState Tunnel, LinuxSocket UserEnd) Open(uint uid, ForwarderRequest request)
