@@ -6,6 +6,8 @@ namespace PersonalVpn.Linux;
 /// <content>Addresses.</content>
 public sealed partial class RouteNetlink
 {
+    private const int LocalRouteWaitMs = 500;
+
     /// <summary>Gives an interface the first address of a prefix; with a host prefix (/32, /128) exactly this address. Idempotent.</summary>
     /// <param name="device">Which interface.</param>
     /// <param name="prefix">Address and network.</param>
@@ -15,7 +17,9 @@ public sealed partial class RouteNetlink
         AddAddress(device, prefix.Address, prefix.Length, noPrefixRoute);
 
     /// <summary>
-    /// Gives an interface an address. IPv6 addresses are usable at once: no duplicate detection (IFA_F_NODAD). Idempotent.
+    /// Gives an interface an address. IPv6 addresses get no duplicate detection (IFA_F_NODAD); the call returns when the kernel
+    /// delivers to them, if the interface is up: it makes their local route in a work queue of its own
+    /// (net/ipv6/addrconf.c, addrconf_dad_work), some milliseconds after it acknowledged the address. Idempotent.
     /// </summary>
     /// <param name="device">Which interface.</param>
     /// <param name="address">The address.</param>
@@ -32,6 +36,8 @@ public sealed partial class RouteNetlink
         WriteAddress(ref writer, device, address, prefixLength);
         writer.Attribute(IfH.IFA_FLAGS, flags);
         Acknowledge(writer.Finish(), $"add address {address} to {device}", Errno.EEXIST);
+        if (!address.IsV6 || TryGetLink(device) is not { Up: true }) return;
+        for (int waited = 0; waited < LocalRouteWaitMs && GetRoute(address).Type != RouteType.Local; waited++) Thread.Sleep(1);
     }
 
     /// <summary>Takes the first address of a prefix from an interface; idempotent.</summary>

@@ -188,7 +188,8 @@ public sealed unsafe class SockDiag : IDisposable
         {
             int result = _netlink.Query(writer.Finish(), out ReadOnlySpan<byte> answer);
             if (result == -Errno.ENOENT) return false;
-            LinuxException.Check(result, $"look up socket of protocol {protocol.ToString(CultureInfo.InvariantCulture)}");
+            if (result < 0)
+                throw new LinuxException($"look up socket of protocol {protocol.ToString(CultureInfo.InvariantCulture)}", -result);
             if (!NetlinkAttributes.After(answer, out found, out NetlinkAttributes attributes)) return false;
             while (extension != 0 && attributes.Next(out ushort type, out ReadOnlySpan<byte> value))
             {

@@ -157,6 +157,23 @@ public sealed class SockDiagTests : IDisposable
         Assert.Equal("103", hers.Say("e"));
     }
 
+    [Fact]
+    public void A_lookup_allocates_nothing()
+    {
+        IpAddr address = IpAddr.Parse("127.0.0.1");
+        ushort port = (ushort)_server4.LocalEndPoint!.Port;
+        using Holder hers = new(_ns, Alice, "AF_INET", "SOCK_STREAM", $"s.connect(('127.0.0.1', {port}))");
+        long allocated = 0;
+        for (int i = 0; i < 200; i++)
+        {
+            if (i == 100) allocated = GC.GetAllocatedBytesForCurrentThread();
+            if (!_diag.TryFind(6, address, hers.Port, address, port, out SocketOwner owner) || owner.Uid != Alice)
+                throw new InvalidDataException($"{owner}");
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - allocated);
+    }
+
     private LinuxSocket Listen(string address)
     {
         IPAddress ip = IPAddress.Parse(address);

@@ -98,7 +98,7 @@ public sealed class StreamTests : IDisposable
             for (int i = 0; i < 100; i++)
             {
                 if (i == 50) start = GC.GetAllocatedBytesForCurrentThread();
-                if (await stream.ReadAsync(buffer) != 1) throw new InvalidDataException("not one byte");
+                if (await stream.ReadAsync(buffer) == 0) throw new InvalidDataException("the end came early");
             }
 
             result.SetResult(GC.GetAllocatedBytesForCurrentThread() - start);
@@ -117,7 +117,6 @@ public sealed class StreamTests : IDisposable
             byte[] data = new byte[24 * Megabyte];
             Random.Shared.NextBytes(data);
             left.Write(data);
-            Assert.Equal(data.Length, left.PendingBytes);
             Assert.False(left.Push());
             Assert.InRange(left.PendingBytes, 1, data.Length - 1);
             byte[] got = new byte[data.Length];
@@ -141,8 +140,7 @@ public sealed class StreamTests : IDisposable
         using NonBlockingStream left = new(a, _loop, pendingLimit: 100_000);
         using (b)
         {
-            left.Write(new byte[100_000]);
-            IOException e = Assert.Throws<IOException>(() => left.Write([1]));
+            IOException e = Assert.Throws<IOException>(() => left.Write(new byte[100_001]));
             Assert.Equal("the peer does not read: more than 100000 bytes would wait to be sent", e.Message);
         }
     }
