@@ -110,7 +110,7 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         catch (Exception e) when (e is IOException or InvalidOperationException) { LogUndoFailed(e); }
     }
 
-    [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; {Kept} tunnels stay blocked until their owners take them down, the rest is removed")]
+    [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; of {Kept} tunnel(s) the destinations stay blocked until their owners take them down, the rest is removed")]
     private partial void LogAdopted(int count, int kept);
 
     [LoggerMessage(201, LogLevel.Error, "undo failed")]
