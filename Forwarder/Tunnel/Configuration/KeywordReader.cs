@@ -29,7 +29,8 @@ public static class KeywordReader
 
     /// <summary>One of an enumeration's names (case does not count).</summary>
     public static T Choice<T>(this KeywordLine line) where T : struct, Enum =>
-        Enum.TryParse(line.Value, true, out T v) && Enum.IsDefined(v) && !char.IsAsciiDigit(line.Value.FirstOrDefault('0'))
+        // By name alone: Enum.TryParse takes numbers and comma-separated lists, too.
+        Enum.GetNames<T>().Contains(line.Value, StringComparer.OrdinalIgnoreCase) && Enum.TryParse(line.Value, true, out T v)
             ? v : throw line.Error($"'{line.Value}' is not one of {string.Join(", ", Enum.GetNames<T>()).ToLowerInvariant()}");
 
     /// <summary>Seconds: a plain number, or with a suffix s, m, h, d as in sshd_config.</summary>
