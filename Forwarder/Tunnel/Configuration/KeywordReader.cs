@@ -37,7 +37,7 @@ public static class KeywordReader
     public static TimeSpan Time(this KeywordLine line)
     {
         string v = line.Value;
-        int unit = v.Length == 0 ? 1 : char.ToLowerInvariant(v[^1]) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
+        int unit = v.Length == 0 ? 0 : char.ToLowerInvariant(v[^1]) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
         string digits = unit == 0 ? v : v[..^1];
         return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= 1_000_000
             ? TimeSpan.FromSeconds((long)n * (unit == 0 ? 1 : unit)) : throw line.Error($"'{v}' is not a time such as 30, 2m or 1h");
