@@ -119,6 +119,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         await new LoopYield(loop);
         string reason = await session.ReceiveAsync(frames, server.Injector, loop, server.Registry.ServerV4, server.Registry.ServerV6).ConfigureAwait(false);
         LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
+        await session.LingerAsync(frames).ConfigureAwait(false);
     }
 
     // One line in the log for every end that is not an ordinary one, and a reason for the client where it can still be told.
@@ -138,10 +139,17 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         if (_session is { } s) LogEnded(s.Id, s.User, _peer, text);
         else LogRefused(_peer, text);
         if (reason is not { } tell || control is null) return;
+        string told = tell == CloseReason.InternalError ? "the server failed; its log says why" : text;
+        if (_session is { AddressV4: not null } live)
+        {
+            live.Close(tell, told);
+            await live.LingerAsync(control.Buffer).ConfigureAwait(false);
+            return;
+        }
         try
         {
             using var limit = new CancellationTokenSource(1000);
-            await control.SendAsync(new CloseMessage(tell, tell == CloseReason.InternalError ? "the server failed; its log says why" : text).Encode(), limit.Token).ConfigureAwait(false);
+            await control.SendAsync(new CloseMessage(tell, told).Encode(), limit.Token).ConfigureAwait(false);
             // What was sent goes out before the end: shut our direction, and let the client read it.
             socket.ShutdownSend();
             await Task.Delay(200, limit.Token).ConfigureAwait(false);

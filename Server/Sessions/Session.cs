@@ -17,6 +17,8 @@ internal sealed class Session : IDisposable
     /// <summary>Bytes of ciphertext that may wait for a slow client: beyond it, dropping tells the senders (buffers are latency).</summary>
     public const int MaxPending = 1 << 20;
 
+    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
+
     // One TLS write for this much at most; what exceeds it is written at once.
     private const int BatchBytes = 128 * 1024;
 
@@ -25,7 +27,8 @@ internal sealed class Session : IDisposable
     private readonly Lock _sendGate = new();
     private byte[]? _batch;
     private int _batched;
-    private bool _closed;
+    private volatile bool _closed;
+    private string? _closeText;
     private long _lastErrorAt;
     private int _errorTokens = 10;
 
@@ -63,7 +66,7 @@ internal sealed class Session : IDisposable
         {
             if (Consume(frames, injector, serverV4, serverV6) is { } end) return end;
             int n = await _tls.ReadAsync(frames.Space()).ConfigureAwait(false);
-            if (n == 0) return "the client closed the connection";
+            if (n == 0) return _closeText ?? "the client closed the connection";
             frames.Advance(n);
             LastHeard = Environment.TickCount64;
             // A client that always has more would keep the loop to itself: after half a megabyte the others have their turn.
@@ -117,12 +120,34 @@ internal sealed class Session : IDisposable
         }
     }
 
-    /// <summary>Tells the client why, and ends the connection.</summary>
+    /// <summary>
+    /// Tells the client why, and ends our direction; the client ends the other one. A client that does not is cut off after a second
+    /// (closing at once would reset the connection, and the reason with it).
+    /// </summary>
     public void Close(CloseReason reason, string text)
     {
         SendControl(new CloseMessage(reason, text).Encode());
-        lock (_sendGate) _closed = true;
-        _transport.Socket.Shutdown();
+        lock (_sendGate)
+        {
+            if (_closed) return;
+            _closed = true;
+            _closeText = text;
+        }
+        _transport.Socket.ShutdownSend();
+        _ = Task.Delay(LingerTime).ContinueWith(_ => _transport.Socket.Shutdown(), TaskScheduler.Default);
+    }
+
+    /// <summary>After <see cref="Close"/>: reads and forgets what still comes, until the client is gone or cut off.</summary>
+    public async Task LingerAsync(FrameBuffer frames)
+    {
+        try
+        {
+            while (await _tls.ReadAsync(frames.Scratch()).ConfigureAwait(false) > 0) { }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            _closed = true;
+        }
     }
 
     public void Dispose()
@@ -149,6 +174,7 @@ internal sealed class Session : IDisposable
                 case FrameStatus.Malformed:
                     return Refuse($"frame of unknown type or too long (type 0x{(byte)type:x2})");
             }
+            if (_closed) continue;
             ReadOnlySpan<byte> body = frame[ProtocolConstants.FrameHeaderSize..];
             switch (type)
             {

@@ -12,6 +12,8 @@ namespace PersonalVpn.Cli.Commands;
 /// <summary><c>pvpn [user@]gateway ...</c>: connects, logs in, opens the tunnel, and keeps it as long as it is wanted.</summary>
 internal sealed class TunnelCommand
 {
+    private static readonly TimeSpan LastWord = TimeSpan.FromMilliseconds(500);
+
     private readonly Invocation _invocation;
     private readonly ClientConfig _config;
     private readonly IReadOnlyList<IpPrefix> _destinations;
@@ -113,7 +115,8 @@ internal sealed class TunnelCommand
         Task signalled = command is null ? stop.Signalled : new TaskCompletionSource().Task;
         Task.WaitAny(pump.Ended, watch.Ended, finished, signalled);
 
-        if (watch.Ended.IsCompleted)
+        // When pvpnd ends the tunnel, the packet channel closes a moment before its last word comes: that is the cause, not the channel.
+        if (watch.Ended.IsCompleted || (pump.Ended.IsCompleted && watch.Ended.Wait(LastWord)))
         {
             command?.HangUp();
             if (watch.Ended.Result) return command is null ? ExitCodes.Success : ExitCodes.Failure;

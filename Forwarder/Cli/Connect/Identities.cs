@@ -50,8 +50,13 @@ internal sealed class Identities(ClientConfig config, string home, Action<string
         foreach (IUserIdentity identity in identities)
         {
             bool wanted = identity.PublicKey.CanVerify && (!config.IdentitiesOnly || named.Contains(identity.PublicKey.Fingerprint));
-            if (wanted) yield return identity;
-            else identity.Dispose();
+            if (wanted)
+            {
+                yield return identity;
+                continue;
+            }
+            if (!identity.PublicKey.CanVerify) verbose($"{identity.Description}: {identity.PublicKey.Algorithm} keys are not supported, passed over");
+            identity.Dispose();
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Daemon.Tunnels;
 using PersonalVpn.Linux;
@@ -136,8 +135,9 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
             LogRefused(connection.Peer.Uid, request?.Operation ?? ForwarderOperation.None, e.Message);
             reply = new ForwarderReply { Code = e.Code, Error = e.Message };
         }
-        catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException or ExternalException)
+        catch (Exception e)
         {
+            // Whatever one request runs into, the tunnels of the others go on.
             LogFailed(connection.Peer.Uid, request?.Operation ?? ForwarderOperation.None, e);
             reply = new ForwarderReply { Code = ForwarderError.Failed, Error = "pvpnd could not do it; its log says why (journalctl -u pvpnd)" };
         }

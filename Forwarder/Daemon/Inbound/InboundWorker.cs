@@ -113,8 +113,9 @@ internal sealed partial class InboundWorker : IDisposable
 
     private void Close(TunnelState tunnel)
     {
-        if (tunnel.Channel is not { } channel || !_readers.Remove(channel.Fd, out Reader? reader)) return;
-        _epoll.Remove(channel.Fd);
+        if (_readers.Values.FirstOrDefault(r => r.Tunnel == tunnel) is not { } reader) return;
+        _readers.Remove(reader.Channel.Fd);
+        _epoll.Remove(reader.Channel.Fd);
         reader.Injector.Dispose();
     }
 

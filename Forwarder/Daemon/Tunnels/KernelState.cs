@@ -98,8 +98,9 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         string conf = $"/proc/sys/net/ipv6/conf/{device.Name}/";
         if (HasIpv6 && Directory.Exists(conf))
         {
-            File.WriteAllText(conf + "addr_gen_mode", "1");
-            File.WriteAllText(conf + "accept_ra", "0");
+            // Where this may not be written (ProtectKernelTunables=), the kernel's solicitations are dropped at the gate, and counted.
+            Undo(() => File.WriteAllText(conf + "addr_gen_mode", "1"));
+            Undo(() => File.WriteAllText(conf + "accept_ra", "0"));
         }
         _netlink.SetLink(device.Name, up: true, mtu: device.Mtu, txQueueLength: 1000);
     }
@@ -107,12 +108,12 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
     private void Undo(Action action)
     {
         try { action(); }
-        catch (Exception e) when (e is IOException or InvalidOperationException) { LogUndoFailed(e); }
+        catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException) { LogUndoFailed(e); }
     }
 
-    [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; {Kept} tunnels stay blocked until their owners take them down, the rest is removed")]
+    [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; of {Kept} tunnel(s) the destinations stay blocked until their owners take them down, the rest is removed")]
     private partial void LogAdopted(int count, int kept);
 
-    [LoggerMessage(201, LogLevel.Error, "undo failed")]
+    [LoggerMessage(201, LogLevel.Error, "a kernel setting could not be changed")]
     private partial void LogUndoFailed(Exception e);
 }

@@ -126,8 +126,10 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     private void CloseChannel(TunnelState tunnel)
     {
         if (tunnel.Channel is not { } channel) return;
-        Closing?.Invoke(tunnel);
+        // The packet threads take the channel from the tunnel: it goes from there first, each of them then passes a point where it
+        // holds none, and only after that is it closed.
         tunnel.Channel = null;
+        Closing?.Invoke(tunnel);
         channel.Dispose();
     }
 

@@ -13,6 +13,8 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// </summary>
 internal sealed class TunnelState
 {
+    private volatile LinuxSocket? _channel;
+
     public required uint Uid { get; init; }
     public required string Gateway { get; init; }
     public required string User { get; init; }
@@ -32,7 +34,11 @@ internal sealed class TunnelState
     /// <summary>
     /// Our end of the packet channel to the user's process; null while the tunnel blocks its destinations. Owned by the tunnel.
     /// </summary>
-    public LinuxSocket? Channel { get; set; }
+    public LinuxSocket? Channel
+    {
+        get => _channel;
+        set => _channel = value;
+    }
 
     public bool IsUp => Channel is not null;
 

@@ -46,6 +46,13 @@ public sealed class FrameBuffer
         return _buffer.AsMemory(_end);
     }
 
+    /// <summary>The whole buffer as a place to read what nobody will look at; what it held is forgotten.</summary>
+    public Memory<byte> Scratch()
+    {
+        _start = _end = 0;
+        return _buffer;
+    }
+
     /// <summary>Says how many bytes were read into <see cref="Space"/>.</summary>
     public void Advance(int count) => _end += count;
 
