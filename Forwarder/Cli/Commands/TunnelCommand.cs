@@ -32,7 +32,7 @@ internal sealed class TunnelCommand
         _destinations = Destinations.Parse(invocation.Destinations.Count > 0 ? invocation.Destinations : _config.Routes);
         _host = _config.HostName ?? target.Host;
         _port = _config.Port;
-        _gatewayName = _port == ProtocolConstants.DefaultPort ? target.Host : target.Host.Contains(':', StringComparison.Ordinal) ? $"[{target.Host}]:{_port}" : $"{target.Host}:{_port}";
+        _gatewayName = Target.Name(target.Host, _port);
         _user = _config.User ?? Environment.UserName;
     }
 
