@@ -1,14 +1,19 @@
 using System.CommandLine;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using PersonalVpn.Cli.Config;
+using PersonalVpn.Daemon;
+using PersonalVpn.Daemon.Tunnels;
+using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Configuration;
 using Xunit;
 
 namespace PersonalVpn.Unit.Docs;
 
 /// <summary>
-/// The manual pages and the programs know the same keywords and options. The readers are internal to the programs, so they are
-/// reached by reflection: by name, which a renaming breaks loudly.
+/// The manual pages and the programs know the same keywords and options. The lists of keywords are private to the readers, so they
+/// are reached by name, which a renaming breaks loudly.
 /// </summary>
 public sealed partial class ManualTests
 {
@@ -73,9 +78,9 @@ public sealed partial class ManualTests
     public void Reasons_for_drops_are_on_the_page()
     {
         string page = Repository.Read("docs/man/pvpn.1"), protocol = Repository.Read("docs/protocol.md");
-        foreach (string name in Enum.GetNames(TypeOf("pvpnd", "PersonalVpn.Daemon.Tunnels.DropReason")).Where(n => n != "None"))
+        foreach (string name in Enum.GetNames<DropReason>().Where(n => n != "None"))
             Assert.Contains(Camel(name), page, StringComparison.Ordinal);
-        foreach (string name in Enum.GetNames(TypeOf("pvpn-server", "PersonalVpn.Server.Sessions.SessionDrop")).Where(n => n != "None"))
+        foreach (string name in Enum.GetNames<SessionDrop>().Where(n => n != "None"))
             Assert.Contains($"`{Camel(name)}`", protocol, StringComparison.Ordinal);
     }
 
@@ -106,16 +111,9 @@ public sealed partial class ManualTests
         else Assert.NotEmpty(keyword);
     }
 
-    private static void ReadForwarder(string text) => Invoke(TypeOf("pvpnd", "PersonalVpn.Daemon.ForwarderConfig").GetMethod("Build")!, null, text);
+    private static void ReadForwarder(string text) => ForwarderConfig.Build(KeywordFile.Parse("test", text));
 
-    private static void ReadServer(string text)
-    {
-        Type reader = TypeOf("pvpn-server", "PersonalVpn.Server.Configuration.ServerConfigReader");
-        Invoke(reader.GetMethod("Build")!, Activator.CreateInstance(reader), text);
-    }
-
-    private static void Invoke(MethodInfo build, object? on, string text) =>
-        build.Invoke(on, BindingFlags.DoNotWrapExceptions, null, [KeywordFile.Parse("test", text)], null);
+    private static void ReadServer(string text) => new ServerConfigReader().Build(KeywordFile.Parse("test", text));
 
     private static void ReadClient(string text)
     {
@@ -123,8 +121,7 @@ public sealed partial class ManualTests
         try
         {
             File.WriteAllText(file, text);
-            TypeOf("pvpn", "PersonalVpn.Cli.Config.ClientConfig").GetMethod("Load")!
-                .Invoke(null, BindingFlags.DoNotWrapExceptions, null, ["/nonexistent", "office", Array.Empty<string>(), file], null);
+            ClientConfig.Load("/nonexistent", "office", [], file);
         }
         finally { File.Delete(file); }
     }
