@@ -62,7 +62,7 @@ internal sealed class KernelPlan
     private void Add(TunnelState t)
     {
         Devices.Add(new PlannedDevice(t.Device, t.Mtu));
-        foreach (IpAddr address in new[] { t.AddressV4, t.AddressV6 }.OfType<IpAddr>())
+        foreach (IpAddr address in t.Addresses)
         {
             Addresses.Add(new PlannedAddress(t.Device, address));
             Firewall.Guarded.Add(address);
