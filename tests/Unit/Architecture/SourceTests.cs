@@ -32,7 +32,7 @@ public sealed partial class SourceTests
     [Fact]
     public void No_error_is_swallowed()
     {
-        foreach (string file in Code(".cs"))
+        foreach (string file in Code(".cs").Where(f => Path.GetFileName(f) != "SourceTests.cs"))
         {
             Match match = EmptyCatch().Match(Comments().Replace(File.ReadAllText(file), ""));
             Assert.False(match.Success, $"{Relative(file)}: {match.Value} says nothing of the error");

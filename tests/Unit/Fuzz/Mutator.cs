@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace PersonalVpn.Unit.Fuzz;
@@ -13,6 +14,10 @@ internal sealed class Mutator(int seed, IReadOnlyList<byte[]> corpus, params str
     private static readonly byte[] Interesting = [0, 1, 2, 4, 7, 8, 0x0f, 0x10, 0x1f, 0x20, 0x22, 0x2c, 0x3d, 0x40, 0x45, 0x60, 0x7f, 0x80, 0x81, 0xc0, 0xfe, 0xff];
 
     private readonly byte[][] _dictionary = [.. dictionary.Select(Encoding.UTF8.GetBytes)];
+
+    /// <summary>How many inputs a test takes: the usual number, or FUZZ_FACTOR (environment) times that for a long search.</summary>
+    public static int Rounds(int usual) =>
+        int.TryParse(Environment.GetEnvironmentVariable("FUZZ_FACTOR"), NumberStyles.None, CultureInfo.InvariantCulture, out int factor) ? checked(usual * factor) : usual;
 
     public Random Random { get; } = new(seed);
 

@@ -44,13 +44,13 @@ public sealed class PacketFuzzTests
         var mutator = new Mutator(4, corpus);
         byte[] segment = new byte[70_000];
         int passed = 0, cut = 0;
-        for (int i = 0; i < 40_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(200_000); i < rounds; i++)
         {
             byte[] frame = mutator.Next();
             if (OffloadMetadata.TryRead(frame, out OffloadMetadata offload) != PacketError.None) continue;
             Span<byte> packet = frame.AsSpan(OffloadMetadata.Size);
             if (PacketParser.TryParse(packet, out PacketInfo info) != PacketError.None || offload.Validate(info) != PacketError.None) continue;
-            if (gate.Decide(tunnel, info, packet, i / 10, out Flow? flow) != DropReason.None) continue;
+            if (gate.Decide(tunnel, info, packet, i / 50, out Flow? flow) != DropReason.None) continue;
             passed++;
             Assert.True(info.Destination == IpAddr.Parse(Inner) || info.Destination == IpAddr.Parse(Inner6));
             if (flow is not null) Assert.Equal(flow.Key, info.Flow.Reverse());
@@ -81,7 +81,7 @@ public sealed class PacketFuzzTests
         }.Select(p => p.Bytes)];
         var mutator = new Mutator(5, corpus);
         int passed = 0;
-        for (int i = 0; i < 40_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(200_000); i < rounds; i++)
         {
             byte[] packet = mutator.Next();
             if (PacketParser.TryParse(packet, out PacketInfo info) != PacketError.None) continue;
@@ -109,7 +109,7 @@ public sealed class PacketFuzzTests
         IpPrefix v4 = IpPrefix.Parse("10.1.0.0/16"), v6 = IpPrefix.Parse("fd01::/16");
         byte[] answer = new byte[IcmpError.MaxLength];
         int permitted = 0, answered = 0;
-        for (int i = 0; i < 40_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(200_000); i < rounds; i++)
         {
             byte[] packet = mutator.Next();
             if (PacketParser.TryParse(packet, out PacketInfo info) != PacketError.None) continue;

@@ -28,7 +28,7 @@ public sealed class ProtocolFuzzTests
     {
         var mutator = new Mutator(1, [.. Frames.Select(f => f[4..])]);
         int understood = 0;
-        for (int i = 0; i < 10_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(10_000); i < rounds; i++)
         {
             byte[] body = mutator.Next();
             foreach (byte[] original in Frames)
@@ -46,7 +46,7 @@ public sealed class ProtocolFuzzTests
     public void Streams_of_frames()
     {
         var mutator = new Mutator(2, Frames);
-        for (int i = 0; i < 2000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(2_000); i < rounds; i++)
         {
             byte[] stream = [.. Enumerable.Range(0, mutator.Random.Next(1, 6)).SelectMany(_ => mutator.Random.Next(3) == 0 ? mutator.Next() : Frames[mutator.Random.Next(Frames.Length)])];
             var buffer = new FrameBuffer();
@@ -87,7 +87,7 @@ public sealed class ProtocolFuzzTests
         ];
         var mutator = new Mutator(3, corpus, "{", "}", "[", "]", "null", "true", "1e999", "-0", "\"operation\":", "\"\\ud800\"", "\"\\u0000\"", "\ufeff", ",", "\\");
         int understood = 0;
-        for (int i = 0; i < 20_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(20_000); i < rounds; i++)
         {
             byte[] message = mutator.Next();
             if (ForwarderProtocol.DecodeRequest(message) is { } request)

@@ -24,7 +24,7 @@ public sealed class TextFuzzTests
             $"expiry-time=\"20300101\",address=\"10.77.0.9\",address=\"fd77::9\" {key}", $"relay=\"gw2:443\",expiry-time=\"203001011200Z\" {key}", $"restrict {key}", "# comment"),
             "permit=\"", "from=\"", "address=\"", "\"", "\\\"", ",", " ", "\n", "0.0.0.0/0", "::/0", "expiry-time=\"99991231\"", "command=\"x\"", "ssh-rsa", "\0", "\u2028");
         int usable = 0;
-        for (int i = 0; i < 20_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(20_000); i < rounds; i++)
         {
             string text = mutator.NextText();
             AuthorizedKeysFile file = AuthorizedKeysFile.Parse(text);
@@ -51,7 +51,7 @@ public sealed class TextFuzzTests
         byte[] ed25519 = [.. Name("ssh-ed25519"), .. Hex.Counted32(new byte[32])];
         var mutator = new Mutator(8, [rsa, ecdsa, ed25519], "ssh-rsa", "\0\0\0\a", "\0\0\0\u0001");
         int parsed = 0;
-        for (int i = 0; i < 10_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(10_000); i < rounds; i++)
         {
             byte[] blob = mutator.Next();
             if (!PublicKey.TryParseBlob(blob, out PublicKey? key, out string error))
@@ -75,7 +75,7 @@ public sealed class TextFuzzTests
         var mutator = new Mutator(9, Bytes($"gw {text}", $"[gw]:8443,192.0.2.1 {text} comment", $"*.example.org,!secret.example.org {text}", $"@revoked gw {text}",
             $"|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= {text}", "# comment", "x"),
             "|1|", "@revoked ", "@cert-authority ", ",", "*", "!", "[", "]:", "\n", " ", "\0", "=");
-        for (int i = 0; i < 100; i++)
+        for (int i = 0, rounds = Mutator.Rounds(100); i < rounds; i++)
         {
             string path = directory.Write("known_hosts", string.Join('\n', Enumerable.Range(0, 50).Select(_ => mutator.NextText())));
             foreach (int port in new[] { 443, 8443 }) Assert.True(Enum.IsDefined(new KnownHosts(path).Check("gw", port, key).Verdict));
@@ -92,7 +92,7 @@ public sealed class TextFuzzTests
             "Host gw *.example.org !x\n  HostName 192.0.2.1\n  Port=8443\n  User \"alice\" # c\n  StrictHostKeyChecking accept-new\nHost *\n  ConnectTimeout 5\n"),
             "Match ", "Host ", "User", "Include x\n", "=", "\"", "#", "\n", "-1", "99999999999", "0.0.0.0/0", "::/0", ":", "-", "/", ",", "none", "all");
         int good = 0;
-        for (int i = 0; i < 10_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(10_000); i < rounds; i++)
         {
             string text = mutator.NextText();
             List<KeywordLine> lines = KeywordFile.Parse("f.conf", text);
@@ -114,7 +114,7 @@ public sealed class TextFuzzTests
     {
         var mutator = new Mutator(11, Bytes("alice@gw:443", "[2001:db8::1]:8443", "10.0.0.0/8", "fd00::/8", "192.0.2.1", "gw.example.org", "default"),
             ":", "::", "[", "]", "@", "/", "%eth0", ".", "-", "0x", "\0");
-        for (int i = 0; i < 20_000; i++)
+        for (int i = 0, rounds = Mutator.Rounds(20_000); i < rounds; i++)
         {
             string text = mutator.NextText();
             if (IpPrefix.TryParse(text, out IpPrefix prefix)) Assert.Equal(prefix, IpPrefix.Parse(prefix.ToString()));
