@@ -45,6 +45,9 @@ lint:
 	@if command -v shellcheck >/dev/null; then \
 	    shellcheck -x Scripts/*.sh Scripts/lab/*.sh .ci/run; \
 	else echo "lint: shellcheck is not installed; the shell scripts were not checked"; fi
+	@if command -v groff >/dev/null; then \
+	    set -e; for m in docs/man/*; do groff -ww -man -Tutf8 -z $$m 2>&1 | awk '{ print } END { exit NR > 0 }'; done; \
+	else echo "lint: groff is not installed; the manual pages were not checked"; fi
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/lib/pvpn $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin

@@ -59,7 +59,7 @@ internal static class Program
             return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
         using var provider = new StderrLoggerProvider(Name, config.LogLevel);
         using var daemon = new ServerDaemon(config, provider.CreateLogger(Name));
-        using PosixSignalRegistration term = OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = OnSignal(PosixSignal.SIGINT, daemon.Stop);
+        using PosixSignalRegistration term = DaemonProgram.OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = DaemonProgram.OnSignal(PosixSignal.SIGINT, daemon.Stop);
         daemon.Run(() =>
         {
             Console.Error.WriteLine($"{Name}: ready");
@@ -117,15 +117,5 @@ internal static class Program
         return reply.Error is null ? reply : throw new InvalidOperationException(reply.Error);
     }
 
-    private static PosixSignalRegistration OnSignal(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>
-    {
-        context.Cancel = true;
-        action();
-    });
-
-    private static int Fail(string message, int code)
-    {
-        Console.Error.WriteLine($"{Name}: {StderrLoggerProvider.OneLine(message)}");
-        return code;
-    }
+    private static int Fail(string message, int code) => DaemonProgram.Fail(Name, message, code);
 }

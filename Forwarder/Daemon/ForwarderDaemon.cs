@@ -112,7 +112,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
             lock (t.Flows.Gate) t.Flows.Sweep(now);
         if (DateTime.UtcNow < _nextFirewallCheck) return;
         _nextFirewallCheck = DateTime.UtcNow + FirewallCheckInterval;
-        if (_table.All.Count == 0 || Firewall.IsInPlace()) return;
+        if (_table.All.Count == 0 || _manager.IsFirewallInPlace()) return;
         LogFirewallLost();
         try { _manager.ReinstallFirewall(_config.QueueNumber); }
         catch (InvalidOperationException e) { LogFirewallFailed(e); }

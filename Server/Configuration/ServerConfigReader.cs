@@ -1,6 +1,7 @@
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
+using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Server.Configuration;
@@ -63,7 +64,8 @@ internal sealed class ServerConfigReader
         UserSettings now = _matches.Count > 0 ? _matches[^1].Settings : _config.Default;
         UserSettings? next = line.Keyword.ToLowerInvariant() switch
         {
-            "route" => now with { Routes = [.. now.Routes ?? [], line.Prefix()] },
+            "route" => now.Routes is { Count: >= ProtocolConstants.MaxRoutes } ? throw line.Error($"a user can be sent {ProtocolConstants.MaxRoutes} routes at most; join some into larger blocks")
+                : now with { Routes = [.. now.Routes ?? [], line.Prefix()] },
             "permit" => now with { Permits = [.. now.Permits ?? [], PermitRule.Parse(line)] },
             "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], line.Text()] },
             "maxsessionsperuser" => now with { MaxSessionsPerUser = now.MaxSessionsPerUser ?? line.Number(1, 100_000) },
@@ -100,7 +102,7 @@ internal sealed class ServerConfigReader
             "maxsessions" => _config with { MaxSessions = line.Number(1, 1_000_000) },
             "maxstartups" => _config with { MaxStartups = line.Number(1, 100_000) },
             "controlsocket" => _config with { ControlSocket = Absolute(line) },
-            "banner" => _config with { Banner = line.Is("none") ? null : Absolute(line) },
+            "banner" => _config with { Banner = line.Value == "none" ? null : Absolute(line) },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
             _ => throw line.Unknown(GlobalKeywords),
         };
@@ -123,5 +125,16 @@ internal sealed class ServerConfigReader
         ServerConfig c = _config;
         foreach (KeywordLine route in lines.Where(l => l.Is("Route")))
             if (route.Prefix().IsV6 && c.AddressPool6 is null) throw route.Error("is IPv6, but there is no AddressPool6 to give users an IPv6 address from");
+        // An inner address names one session: two pools that share addresses would give one of them to two users.
+        var pools = new List<IpPrefix> { c.AddressPool };
+        foreach (KeywordLine line in lines.Where(l => l.Is("AddressPool")))
+        {
+            IpPrefix pool = line.Prefix();
+            if (pools.Contains(pool)) continue;
+            if (!(_config with { Matches = _matches }).Pools.Contains(pool)) continue;
+            foreach (IpPrefix other in pools)
+                if (other.Overlaps(pool)) throw line.Error($"'{pool}' overlaps the pool {other}, and both would give out the same addresses; choose another block");
+            pools.Add(pool);
+        }
     }
 }

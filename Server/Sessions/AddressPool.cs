@@ -37,7 +37,7 @@ internal sealed class AddressPool
     /// <param name="avoid">Addresses the client cannot use.</param>
     public IpAddr? Take(string user, IpAddr? wanted, IReadOnlyCollection<IpAddr> avoid)
     {
-        if (wanted is { } fixedOne) return Prefix.Contains(fixedOne) && fixedOne != ServerAddress && Try(fixedOne, user, avoid) ? fixedOne : null;
+        if (wanted is { } fixedOne) return IsGivable(fixedOne) && Try(fixedOne, user, avoid) ? fixedOne : null;
         if (_last.TryGetValue(user, out IpAddr last) && Try(last, user, avoid)) return last;
         if (_taken.Count >= _usable) return null;
         long start = (long)(BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(user))) % (ulong)_usable);
@@ -52,6 +52,11 @@ internal sealed class AddressPool
 
     /// <summary>Gives an address back; the user's next session prefers it.</summary>
     public void Release(IpAddr address) => _taken.Remove(address);
+
+    // Not the network's own address (IPv6: the routers' anycast address, RFC 4291 2.6.1), nor the broadcast, nor the server's.
+    private bool IsGivable(IpAddr address) =>
+        Prefix.Contains(address) && address != Prefix.Address && address != ServerAddress &&
+        (Prefix.IsV6 || address.V4 != Prefix.Address.V4 + ((1L << (32 - Prefix.Length)) - 1));
 
     private bool Try(IpAddr address, string user, IReadOnlyCollection<IpAddr> avoid)
     {

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using PersonalVpn.Tunnel.Diagnostics;
 
 namespace PersonalVpn.Server.Sessions;
 
@@ -30,39 +30,8 @@ internal enum SessionDrop
     ClientTooSlow,
 }
 
-/// <summary>A session's counters; any thread.</summary>
-internal sealed class SessionCounters
+/// <summary>A session's counters: in is from the client, out is to it.</summary>
+internal sealed class SessionCounters() : PacketCounters(Enum.GetNames<SessionDrop>())
 {
-    private static readonly string[] Names = [.. Enum.GetNames<SessionDrop>().Select(JsonNamingPolicy.CamelCase.ConvertName)];
-    private readonly long[] _dropped = new long[Names.Length];
-    private long _bytesIn, _bytesOut, _packetsIn, _packetsOut;
-
-    public long BytesIn => Interlocked.Read(ref _bytesIn);
-    public long BytesOut => Interlocked.Read(ref _bytesOut);
-    public long PacketsIn => Interlocked.Read(ref _packetsIn);
-    public long PacketsOut => Interlocked.Read(ref _packetsOut);
-
-    /// <summary>A packet from the client was injected.</summary>
-    public void Received(int bytes)
-    {
-        Interlocked.Add(ref _bytesIn, bytes);
-        Interlocked.Increment(ref _packetsIn);
-    }
-
-    /// <summary>A packet was sent to the client.</summary>
-    public void Sent(int bytes)
-    {
-        Interlocked.Add(ref _bytesOut, bytes);
-        Interlocked.Increment(ref _packetsOut);
-    }
-
-    public void Drop(SessionDrop reason) => Interlocked.Increment(ref _dropped[(int)reason]);
-
-    public Dictionary<string, long> Drops()
-    {
-        var drops = new Dictionary<string, long>();
-        for (int i = 1; i < _dropped.Length; i++)
-            if (Interlocked.Read(ref _dropped[i]) is > 0 and long n) drops[Names[i]] = n;
-        return drops;
-    }
+    public void Drop(SessionDrop reason) => CountDrop((int)reason);
 }

@@ -24,9 +24,10 @@ internal static class DownCommand
     }
 
     // "alice@gw" is taken for "gw".
-    private static string Normalise(string gateway)
+    internal static string Normalise(string gateway)
     {
         Target target = Target.Parse(gateway);
-        return target.Port is { } port ? $"{target.Host}:{port}" : target.Host;
+        if (target.Port is not { } port) return target.Host;
+        return target.Host.Contains(':', StringComparison.Ordinal) ? $"[{target.Host}]:{port}" : $"{target.Host}:{port}";
     }
 }

@@ -32,7 +32,7 @@ internal sealed class TunnelCommand
         _destinations = Destinations.Parse(invocation.Destinations.Count > 0 ? invocation.Destinations : _config.Routes);
         _host = _config.HostName ?? target.Host;
         _port = _config.Port;
-        _gatewayName = _port == ProtocolConstants.DefaultPort ? target.Host : target.Host.Contains(':', StringComparison.Ordinal) ? $"[{target.Host}]:{_port}" : $"{target.Host}:{_port}";
+        _gatewayName = Target.Name(target.Host, _port);
         _user = _config.User ?? Environment.UserName;
     }
 
@@ -119,7 +119,11 @@ internal sealed class TunnelCommand
         if (watch.Ended.IsCompleted || (pump.Ended.IsCompleted && watch.Ended.Wait(LastWord)))
         {
             command?.HangUp();
-            if (watch.Ended.Result) return command is null ? ExitCodes.Success : ExitCodes.Failure;
+            if (watch.Ended.Result)
+            {
+                Say($"the tunnel to {_gatewayName} was taken down; your packets to {Routes(tunnel)} go the ordinary way again");
+                return command is null ? ExitCodes.Success : ExitCodes.Failure;
+            }
             throw new UserError($"the forwarder died: your packets to {Routes(tunnel)} stay blocked; restart pvpnd, then run pvpn again or 'pvpn down'");
         }
         if (!finished.IsCompleted && !signalled.IsCompleted)

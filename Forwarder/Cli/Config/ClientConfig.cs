@@ -70,8 +70,7 @@ internal sealed class ClientConfig
         var config = new ClientConfig(home);
         foreach (string option in commandLine)
         {
-            KeywordLine line = KeywordFile.Parse("-o", option).SingleOrDefault() ?? throw new UserError("-o needs Keyword=value", ExitCodes.Usage);
-            config.Take(line);
+            config.Take(KeywordFile.Parse("-o", option) is [var line] ? line : throw new UserError("-o needs one Keyword=value", ExitCodes.Usage));
         }
         if (userFile is not null && userFile != "none") config.ReadFile(userFile, gateway, 0);
         if (userFile is not null) return config;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Cli.Config;
 
@@ -30,6 +31,12 @@ internal sealed record Target(string? User, string Host, int? Port)
             throw new UserError($"'{text}' is not [user@]gateway[:port]", ExitCodes.Usage);
         return new Target(user, rest, port);
     }
+
+    /// <summary>How a gateway is called in messages, in status and by <c>pvpn down</c>: the port only where it is not the usual one.</summary>
+    public static string Name(string host, int port) =>
+        port == ProtocolConstants.DefaultPort ? host
+        : host.Contains(':', StringComparison.Ordinal) ? string.Create(CultureInfo.InvariantCulture, $"[{host}]:{port}")
+        : string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
 
     public static int ParsePort(string text, string where) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int port) && port is > 0 and < 65536

@@ -17,7 +17,7 @@ namespace PersonalVpn.Cli.Session;
 /// </summary>
 internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
 {
-    // Sixteen TLS records: beyond that a larger batch gains nothing (docs/performance.md).
+    // Sixteen TLS records: beyond that a larger batch gains nothing.
     private const int BatchBytes = 256 * 1024;
 
     private readonly Lock _sendGate = new();

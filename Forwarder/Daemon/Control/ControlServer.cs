@@ -27,7 +27,7 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
     {
         _epoll.Add(listener.Fd, EpollEvents.EPOLLIN, ListenerTag);
         _epoll.Add(_wake.Fd, EpollEvents.EPOLLIN, WakeTag);
-        manager.Removed += OnRemoved;
+        manager.Removing += OnRemoving;
         Span<EpollEvent> events = stackalloc EpollEvent[64];
         long nextTick = Environment.TickCount64 + 1000;
         while (!_stop)
@@ -169,8 +169,8 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
         connection.Socket.Dispose();
     }
 
-    // A tunnel was taken down by "pvpn down": its process learns it by a last message and the end of its connection.
-    private void OnRemoved(TunnelState tunnel)
+    // A tunnel is taken down by "pvpn down": its process learns it by a last message and the end of its connection.
+    private void OnRemoving(TunnelState tunnel)
     {
         if (_connections.Values.FirstOrDefault(c => c.Tunnel == tunnel) is not { } holder) return;
         holder.Tunnel = null;

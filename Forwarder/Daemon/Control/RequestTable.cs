@@ -1,6 +1,7 @@
 using PersonalVpn.Daemon.Tunnels;
 using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Local;
+using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Daemon.Control;
 
@@ -81,13 +82,21 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
 
     private Answer Down(ControlConnection from, ForwarderRequest request, int fd)
     {
-        var victims = manager.VisibleTo(from.Peer.Uid).Where(t => request.All || t.Gateway == request.Gateway || Host(t.Gateway) == request.Gateway).ToList();
+        var victims = manager.VisibleTo(from.Peer.Uid).Where(t => request.All || IsMeant(t.Gateway, request.Gateway)).ToList();
         if (victims.Count == 0 && !request.All) throw new RequestException(ForwarderError.NotFound, $"you have no tunnel to {request.Gateway}; pvpn status lists yours");
         manager.Remove(victims);
         return new Answer(new ForwarderReply { Tunnels = [.. victims.Select(t => t.ToStatus())] });
     }
 
-    private static string Host(string gateway) => gateway.LastIndexOf(':') is > 0 and int colon ? gateway[..colon].Trim('[', ']') : gateway;
+    /// <summary>Is this tunnel meant? A host alone means every port of it; a host with a port that port alone, written or usual.</summary>
+    internal static bool IsMeant(string gateway, string? asked)
+    {
+        if (gateway == asked) return true;
+        bool bracketed = gateway.StartsWith('[');
+        bool hasPort = bracketed || gateway.Count(c => c == ':') == 1;
+        if (!hasPort) return asked == $"{gateway}:{ProtocolConstants.DefaultPort}" || asked == $"[{gateway}]:{ProtocolConstants.DefaultPort}";
+        return asked == (bracketed ? gateway[1..Math.Max(1, gateway.IndexOf(']', StringComparison.Ordinal))] : gateway[..gateway.IndexOf(':', StringComparison.Ordinal)]);
+    }
 }
 
 /// <summary>A reply and, for Open, the descriptor that goes with it (sent, then closed here).</summary>

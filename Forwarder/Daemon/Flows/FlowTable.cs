@@ -11,7 +11,11 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
 {
     public const int DefaultCapacity = 65536;
 
+    // A full table is searched for idle flows once in this many milliseconds: packets of all users wait for the thread that does it.
+    private const long SweepInterval = 1000;
+
     private readonly Dictionary<FlowKey, Flow> _flows = [];
+    private long _sweptAt = long.MinValue / 2;
 
     /// <summary>The lock that guards this table and every <see cref="Flow"/> in it.</summary>
     public Lock Gate { get; } = new();
@@ -33,7 +37,7 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
         if (_flows.TryGetValue(outbound, out Flow? flow)) return flow;
         if (_flows.Count >= capacity)
         {
-            Sweep(now);
+            if (now - _sweptAt >= SweepInterval) Sweep(now);
             if (_flows.Count >= capacity) return null;
         }
         flow = new Flow(outbound) { LastSeen = now, ProvenAt = now, Phase = outbound.Protocol == 6 ? FlowPhase.Opening : FlowPhase.Open };
@@ -46,6 +50,7 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
     /// <summary>Forgets flows idle beyond their limit.</summary>
     public void Sweep(long now)
     {
+        _sweptAt = now;
         foreach ((FlowKey key, Flow flow) in _flows)
             if (now - flow.LastSeen > flow.IdleLimit) _flows.Remove(key);
     }

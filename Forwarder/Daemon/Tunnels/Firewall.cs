@@ -68,8 +68,16 @@ internal static class Firewall
         }
     }
 
-    /// <summary>True when all chains are still hooked in, in both families: a firewall reload may have flushed them.</summary>
-    public static bool IsInPlace() => Families.All(f => Hooks.All(h => IsHooked(f.Program, h)));
+    /// <summary>True when the hooks and every rule of our chains are there, in both families: a firewall reload may have flushed some or all.</summary>
+    public static bool IsInPlace(FirewallRules rules) => Families.All(f =>
+    {
+        if (Run(f.Program, null, out string listing, "-t", "raw", "-S") is not null) return false;
+        string[] lines = listing.Split('\n');
+        return Count(lines, "-A PVPN-OUT ") == 2
+            && Count(lines, "-A PVPN-IN ") == rules.Guarded.Count(a => a.IsV6 == f.V6)
+            && Count(lines, "-A PVPN-BLOCK ") == rules.Blocked.Count(b => b.Destination.IsV6 == f.V6)
+            && Hooks.All(h => Array.Exists(lines, l => l.StartsWith($"-A {h[0]} ", StringComparison.Ordinal) && l.EndsWith($"-j {h[^1]}", StringComparison.Ordinal)));
+    });
 
     /// <summary>Removes everything of ours; what is not there is no error.</summary>
     public static void Remove()
@@ -85,6 +93,8 @@ internal static class Firewall
             }
         }
     }
+
+    private static int Count(string[] lines, string start) => lines.Count(l => l.StartsWith(start, StringComparison.Ordinal));
 
     private static bool IsHooked(string program, string[] hook) => Run(program, null, ["-t", "raw", "-C", .. hook]) is null;
 
@@ -105,8 +115,11 @@ internal static class Firewall
     }
 
     // Null on success, otherwise the program's complaint.
-    private static string? Run(string program, string? input, params string[] arguments)
+    private static string? Run(string program, string? input, params string[] arguments) => Run(program, input, out _, arguments);
+
+    private static string? Run(string program, string? input, out string listing, params string[] arguments)
     {
+        listing = "";
         var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
@@ -126,7 +139,7 @@ internal static class Firewall
                 process.Kill();
                 return "no answer within 10 s";
             }
-            _ = output.Result;
+            listing = output.Result;
             return process.ExitCode == 0 ? null : errors.Result.Trim().ReplaceLineEndings(" ");
         }
         catch (System.ComponentModel.Win32Exception e)

@@ -25,7 +25,7 @@ internal static class Marks
     public const int FirstTable = 7_570_000;
 
     /// <summary>Priorities of our policy rules: before <c>main</c> (32766), after <c>local</c> (0).</summary>
-    public const uint UserRulePriority = 7570, InnerSourceRulePriority = 7571, InnerSourceGuardPriority = 7572, BoundSocketGuardPriority = 7569;
+    public const uint UserRulePriority = 7570, InnerSourceRulePriority = 7571, InnerSourceGuardPriority = 7572;
 
     /// <summary>Metric of the unreachable route under each tunnel route: last, but before any other table is asked.</summary>
     public const uint BlockMetric = 4_000_000;

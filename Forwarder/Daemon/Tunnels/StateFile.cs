@@ -73,6 +73,6 @@ internal sealed record SavedTunnel(uint Uid, string Gateway, string User, string
 }
 
 /// <summary>Generated JSON code.</summary>
-[JsonSourceGenerationOptions(WriteIndented = true)]
+[JsonSourceGenerationOptions(WriteIndented = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(SavedState))]
 internal sealed partial class StateJson : JsonSerializerContext;

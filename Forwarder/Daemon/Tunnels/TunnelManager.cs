@@ -23,8 +23,8 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     /// <summary>A tunnel's channel is about to close, because it is blocked or removed.</summary>
     public event Action<TunnelState>? Closing;
 
-    /// <summary>A tunnel was removed.</summary>
-    public event Action<TunnelState>? Removed;
+    /// <summary>A tunnel is about to be removed.</summary>
+    public event Action<TunnelState>? Removing;
 
     /// <summary>What this user may see: their own tunnels; root all.</summary>
     public IEnumerable<TunnelState> VisibleTo(uint uid) => table.All.Where(t => uid == 0 || t.Uid == uid);
@@ -43,6 +43,9 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         FindInterfaces();
         state.Write(table.All);
     }
+
+    /// <summary>True while nobody has touched our firewall chains.</summary>
+    public bool IsFirewallInPlace() => Firewall.IsInPlace(KernelPlan.For(table.All).Firewall);
 
     /// <summary>Puts the firewall chains (back) in place.</summary>
     public void ReinstallFirewall(ushort queue) =>
@@ -91,16 +94,14 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     {
         foreach (TunnelState t in tunnels)
         {
+            // Its process hears why before it sees its channel close.
+            Removing?.Invoke(t);
             CloseChannel(t);
             table.Remove(t);
         }
         kernel.Apply(KernelPlan.For(table.All));
         state.Write(table.All);
-        foreach (TunnelState t in tunnels)
-        {
-            LogRemoved(t.Uid, t.Gateway);
-            Removed?.Invoke(t);
-        }
+        foreach (TunnelState t in tunnels) LogRemoved(t.Uid, t.Gateway);
     }
 
     /// <summary>Where would this user's packets to an address go? The kernel's own answer, by the rules in force.</summary>

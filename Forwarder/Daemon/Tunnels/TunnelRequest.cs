@@ -71,6 +71,7 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             throw new RequestException(ForwarderError.AddressInUse, $"the inner address {a} lies in a network of this host");
         if (kernel.Netlink.ListRoutes(254).Any(r => !r.Destination.IsDefault && r.Destination.Contains(a)))
             throw new RequestException(ForwarderError.AddressInUse, $"this host has a route to the inner address {a}");
+        if (InnerAddressUse.IsWanted(a)) throw new RequestException(ForwarderError.AddressInUse, $"programs of this host talk to the address {a}, or it is a name server of the host");
         return a;
     }
 

@@ -29,14 +29,15 @@ public static class KeywordReader
 
     /// <summary>One of an enumeration's names (case does not count).</summary>
     public static T Choice<T>(this KeywordLine line) where T : struct, Enum =>
-        Enum.TryParse(line.Value, true, out T v) && Enum.IsDefined(v) && !char.IsAsciiDigit(line.Value.FirstOrDefault('0'))
+        // By name alone: Enum.TryParse takes numbers and comma-separated lists, too.
+        Enum.GetNames<T>().Contains(line.Value, StringComparer.OrdinalIgnoreCase) && Enum.TryParse(line.Value, true, out T v)
             ? v : throw line.Error($"'{line.Value}' is not one of {string.Join(", ", Enum.GetNames<T>()).ToLowerInvariant()}");
 
     /// <summary>Seconds: a plain number, or with a suffix s, m, h, d as in sshd_config.</summary>
     public static TimeSpan Time(this KeywordLine line)
     {
         string v = line.Value;
-        int unit = v.Length == 0 ? 1 : char.ToLowerInvariant(v[^1]) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
+        int unit = v.Length == 0 ? 0 : char.ToLowerInvariant(v[^1]) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
         string digits = unit == 0 ? v : v[..^1];
         return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= 1_000_000
             ? TimeSpan.FromSeconds((long)n * (unit == 0 ? 1 : unit)) : throw line.Error($"'{v}' is not a time such as 30, 2m or 1h");

@@ -1,3 +1,4 @@
+using System.Text;
 using PersonalVpn.Packets;
 
 namespace PersonalVpn.Tunnel.Protocol;
@@ -143,8 +144,22 @@ public sealed record ConfigMessage(IpAddr? AddressV4, IpAddr? AddressV6, ushort 
 /// <summary>CLOSE: <c>u16 reason, text</c>.</summary>
 public sealed record CloseMessage(CloseReason Reason, string Text)
 {
-    /// <summary>Encodes the frame.</summary>
-    public byte[] Encode() => new WireWriter(FrameType.Close).U16((ushort)Reason).Text(Text).Finish();
+    /// <summary>Encodes the frame; a text that is too long loses its end.</summary>
+    public byte[] Encode() => new WireWriter(FrameType.Close).U16((ushort)Reason).Text(Sendable(Text)).Finish();
+
+    // The reason must arrive, whatever the text was made from: what the peer would refuse is left out.
+    private static string Sendable(string text)
+    {
+        var builder = new StringBuilder(Math.Min(text.Length, ProtocolConstants.MaxText));
+        int bytes = 0;
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            bytes += rune.Utf8SequenceLength;
+            if (bytes > ProtocolConstants.MaxText) break;
+            builder.Append(Rune.IsControl(rune) && rune.Value != '\n' ? " " : rune.ToString());
+        }
+        return builder.ToString();
+    }
 
     /// <summary>Decodes a body or throws <see cref="ProtocolException"/>.</summary>
     public static CloseMessage Decode(ReadOnlySpan<byte> body)

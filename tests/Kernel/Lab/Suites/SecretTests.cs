@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace PersonalVpn.Kernel.Lab.Suites;
+
+/// <summary>A user's private key stays in the user's process: the daemons' memory is searched for it, byte by byte.</summary>
+[Collection(KernelRaw.Name)]
+public sealed class SecretTests(KernelRawLab lab) : LabTests(lab)
+{
+    [Fact]
+    public async Task Neither_daemon_holds_the_users_private_key()
+    {
+        using var key = RSA.Create();
+        key.ImportFromPem(await PemAsync(Path.Combine(Lab.State, "home", "alice", ".ssh", "id_rsa")));
+        byte[] prime = key.ExportParameters(true).P!;
+        using var host = ECDsa.Create();
+        host.ImportFromPem(await File.ReadAllTextAsync(Path.Combine(Lab.State, "gw", "host_key.pem")));
+
+        await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
+        await TalkAsync("alice", "tcp", LabFixture.Hidden4, "hello");
+
+        // The witness first: what must be in the server's memory is found there.
+        Assert.True(Holds(Lab.Server!.Id, host.ExportParameters(true).D!), "the search does not even find the server's own key");
+        Assert.False(Holds(Lab.Forwarder!.Id, prime), "pvpnd holds the user's private key");
+        Assert.False(Holds(Lab.Server!.Id, prime), "pvpn-server holds the user's private key");
+        await tunnel.DisposeAsync();
+    }
+
+    // The lab's keys are in OpenSSH's own format; ssh-keygen turns a copy into one that can be read here.
+    private async Task<string> PemAsync(string path)
+    {
+        string copy = Path.Combine(Lab.State, "home", "secret-test-key");
+        try
+        {
+            (await Lab.RunAsync("host", "sh", "-c", $"install -m 600 {path} {copy} && ssh-keygen -q -p -m PKCS8 -P '' -N '' -f {copy}")).Succeeded();
+            return await File.ReadAllTextAsync(copy);
+        }
+        finally
+        {
+            File.Delete(copy);
+        }
+    }
+
+    // Numbers lie in memory in either byte order; 24 bytes of one are enough to know it.
+    private static bool Holds(int pid, byte[] number)
+    {
+        byte[] forward = number[^24..], backward = [.. forward.Reverse()];
+        using var memory = new FileStream($"/proc/{pid}/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 0);
+        foreach (string line in File.ReadLines($"/proc/{pid}/maps"))
+        {
+            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (!fields[1].StartsWith("rw", StringComparison.Ordinal)) continue;
+            long[] ends = [.. fields[0].Split('-').Select(e => long.Parse(e, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+            if (Search(memory, ends[0], ends[1], forward, backward)) return true;
+        }
+        return false;
+    }
+
+    private static bool Search(FileStream memory, long from, long to, byte[] forward, byte[] backward)
+    {
+        byte[] piece = new byte[1 << 20];
+        for (long at = from; at < to; at += piece.Length - forward.Length)
+        {
+            int n;
+            try
+            {
+                memory.Position = at;
+                n = memory.Read(piece, 0, (int)Math.Min(piece.Length, to - at));
+            }
+            catch (IOException)
+            {
+                return false; // reserved, not there
+            }
+            ReadOnlySpan<byte> got = piece.AsSpan(0, n);
+            if (got.IndexOf(forward) >= 0 || got.IndexOf(backward) >= 0) return true;
+            if (n < piece.Length) return false;
+        }
+        return false;
+    }
+}
