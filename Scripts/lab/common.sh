@@ -19,7 +19,8 @@ die() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "needs root for network namespaces; run it with sudo"; }
 
 # A pid file holds "pid start-time", so that a pid which the kernel has given to someone else is never signalled.
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A zombie has no start time here: it has ended, however long its parent takes to notice.
+start_time() { sed -n 's/.*) \([^Z]\)/\1/p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 alive() { # NAME: is the process recorded under that name still the one we started?
     local pid began

@@ -50,6 +50,9 @@ public sealed class LabProcess : IAsyncDisposable
     /// <summary>The program's own pid: the wrappers that enter the namespace replace themselves.</summary>
     public int Id { get; }
 
+    /// <summary>True once nobody, no child left behind either, holds the program's stdout and stderr.</summary>
+    public bool OutputIsClosed => _outputEnd.Task.IsCompleted && _errorEnd.Task.IsCompleted;
+
     /// <summary>True once the program has ended.</summary>
     public bool HasExited => _disposed || _process.HasExited;
 
@@ -108,15 +111,7 @@ public sealed class LabProcess : IAsyncDisposable
     /// <summary>Waits for the end and returns everything said. Fails the test when it does not end in time.</summary>
     public async Task<CommandResult> ExitAsync(double seconds = 15)
     {
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
-        try
-        {
-            await _process.WaitForExitAsync(timeout.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            Assert.Fail($"{Name} did not end within {seconds} s\nstdout: {Output}\nstderr: {Error}");
-        }
+        Assert.True(await EndsAsync(seconds), $"{Name} did not end within {seconds} s\nstdout: {Output}\nstderr: {Error}");
         // A child left behind may hold the pipes open; its output is not waited for for ever.
         await Task.WhenAny(Task.WhenAll(_outputEnd.Task, _errorEnd.Task), Task.Delay(1000));
         return new CommandResult(_process.ExitCode, Output, Error);
@@ -131,19 +126,25 @@ public sealed class LabProcess : IAsyncDisposable
         if (!_process.HasExited)
         {
             Kill("TERM");
-            using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(5));
-            try
+            if (!await EndsAsync(5))
             {
-                await _process.WaitForExitAsync(timeout.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                _process.Kill();
-                await _process.WaitForExitAsync(CancellationToken.None);
+                Kill("KILL");
+                await EndsAsync(5);
             }
         }
         File.Delete(_pidFile);
         _process.Dispose();
+    }
+
+    // Process.WaitForExitAsync also waits for the end of the pipes, which a background child may keep.
+    private async Task<bool> EndsAsync(double seconds)
+    {
+        for (var watch = Stopwatch.StartNew(); !_process.HasExited; await Task.Delay(2))
+        {
+            if (watch.Elapsed.TotalSeconds > seconds)
+                return false;
+        }
+        return true;
     }
 
     private void Kill(string name)
