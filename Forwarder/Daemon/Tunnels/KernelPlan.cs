@@ -6,7 +6,7 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// <summary>A tunnel's device: an anchor for routing without a reader, so that what slips past the gate goes nowhere.</summary>
 internal sealed record PlannedDevice(string Name, int Mtu);
 
-/// <summary>An inner address on its device.</summary>
+/// <summary>An inner address and the device it is on: IPv4 the tunnel's own, IPv6 <see cref="Marks.AddressDeviceV6"/>.</summary>
 internal sealed record PlannedAddress(string Device, IpAddr Address);
 
 /// <summary>
@@ -62,9 +62,9 @@ internal sealed class KernelPlan
     private void Add(TunnelState t)
     {
         Devices.Add(new PlannedDevice(t.Device, t.Mtu));
-        foreach (IpAddr address in new[] { t.AddressV4, t.AddressV6 }.OfType<IpAddr>())
+        foreach (IpAddr address in t.Addresses)
         {
-            Addresses.Add(new PlannedAddress(t.Device, address));
+            Addresses.Add(new PlannedAddress(address.IsV6 ? Marks.AddressDeviceV6 : t.Device, address));
             Firewall.Guarded.Add(address);
             AddInnerSource(t, address);
         }

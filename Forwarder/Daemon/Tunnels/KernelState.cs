@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Linux;
+using PersonalVpn.Packets;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
@@ -35,6 +36,7 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
 
         foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
+        foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => a.Device == Marks.AddressDeviceV6)) Undo(() => _netlink.DeleteAddress(a.Device, a.Address, a.Address.Bits));
         foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => _netlink.DeleteLink(name));
         if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(plan.Firewall));
         _applied = plan;
@@ -58,6 +60,8 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         Apply(plan);
         foreach (RuleSpec r in found.Rules.Where(f => !plan.Rules.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in found.Routes.Where(f => !plan.Routes.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRoute(r));
+        foreach (IpPrefix a in found.Rules.Where(r => r.V6 && r.Priority == Marks.InnerSourceRulePriority).Select(r => r.From).OfType<IpPrefix>())
+            if (plan.Addresses.All(p => p.Address != a.Address)) Undo(() => _netlink.DeleteAddress(Marks.AddressDeviceV6, a));
         foreach (PlannedDevice d in found.Devices.Where(f => plan.Devices.All(p => p.Name != f.Name))) Undo(() => _netlink.DeleteLink(d.Name));
         if (left > 0) LogAdopted(left, plan.Devices.Count);
     }
