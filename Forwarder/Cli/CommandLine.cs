@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using PersonalVpn.Cli.Commands;
 
@@ -26,6 +27,13 @@ internal static class CommandLine
             target, destinations, identity, jump, config, port, user, option, background, verbose, veryVerbose, quiet,
             Status(option), Down(option), Check(option),
         };
+        // What looks like an option and is none would otherwise be taken for a gateway or a destination.
+        foreach (Argument argument in new Argument[] { target, destinations })
+            argument.Validators.Add(r =>
+            {
+                if (r.Tokens.FirstOrDefault(t => t.Value.StartsWith('-')) is { } token) r.AddError($"unknown option '{token.Value}'");
+            });
+        if (root.Options.OfType<HelpOption>().Single() is { Action: HelpAction action } help) help.Action = new HelpText(action, [target, destinations]);
         root.SetAction(result =>
         {
             string gateway = result.GetValue(target) ?? throw new UserError("which gateway? usage: pvpn [options] [user@]gateway[:port] [destination ...] [-- command]; see pvpn --help", ExitCodes.Usage);

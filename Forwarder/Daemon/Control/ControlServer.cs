@@ -105,13 +105,14 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
         Span<int> fds = stackalloc int[2];
         int n = connection.Socket.ReceiveWithFds(_message, fds, out int fdCount, out bool truncated, SocketFlags.MSG_DONTWAIT);
         if (n == -Errno.EAGAIN) return;
-        if (n <= 0)
-        {
-            Drop(connection);
-            return;
-        }
         try
         {
+            // An empty message ends the connection, too; it may have brought descriptors.
+            if (n <= 0)
+            {
+                Drop(connection);
+                return;
+            }
             ForwarderRequest? request = truncated || n > ForwarderProtocol.MaxMessage ? null : ForwarderProtocol.DecodeRequest(_message.AsSpan(0, n));
             using LinuxSocket? descriptor = Answer(connection, request, fdCount > 0 ? fds[0] : -1, fdCount, out ForwarderReply reply);
             if (!Reply(connection.Socket, reply, descriptor)) Drop(connection);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using PersonalVpn.Packets;
@@ -71,7 +70,7 @@ internal static class Firewall
     /// <summary>True when the hooks and every rule of our chains are there, in both families: a firewall reload may have flushed some or all.</summary>
     public static bool IsInPlace(FirewallRules rules) => Families.All(f =>
     {
-        if (Run(f.Program, null, out string listing, "-t", "raw", "-S") is not null) return false;
+        if (SystemCommand.Run(f.Program, null, out string listing, "-t", "raw", "-S") is not null) return false;
         string[] lines = listing.Split('\n');
         return Count(lines, "-A PVPN-OUT ") == 2
             && Count(lines, "-A PVPN-IN ") == rules.Guarded.Count(a => a.IsV6 == f.V6)
@@ -85,18 +84,18 @@ internal static class Firewall
         foreach ((string program, _) in Families)
         {
             foreach (string[] hook in Hooks)
-                for (int i = 0; i < 16 && Run(program, null, ["-t", "raw", "-D", .. hook]) is null; i++) { }
+                for (int i = 0; i < 16 && SystemCommand.Run(program, null, ["-t", "raw", "-D", .. hook]) is null; i++) { }
             foreach (string chain in new[] { "PVPN-OUT", "PVPN-BLOCK", "PVPN-IN" })
             {
-                Run(program, null, "-t", "raw", "-F", chain);
-                Run(program, null, "-t", "raw", "-X", chain);
+                SystemCommand.Run(program, null, "-t", "raw", "-F", chain);
+                SystemCommand.Run(program, null, "-t", "raw", "-X", chain);
             }
         }
     }
 
     private static int Count(string[] lines, string start) => lines.Count(l => l.StartsWith(start, StringComparison.Ordinal));
 
-    private static bool IsHooked(string program, string[] hook) => Run(program, null, ["-t", "raw", "-C", .. hook]) is null;
+    private static bool IsHooked(string program, string[] hook) => SystemCommand.Run(program, null, ["-t", "raw", "-C", .. hook]) is null;
 
     private static void Append(StringBuilder text, FirewallRules rules, bool v6)
     {
@@ -110,41 +109,7 @@ internal static class Firewall
 
     private static void Restore(string family, string text)
     {
-        if (Run(family + "-restore", text, "--noflush") is { } error)
+        if (SystemCommand.Run(family + "-restore", text, "--noflush") is { } error)
             throw new InvalidOperationException($"{family}-restore failed: {error}; is the iptables package installed and the kernel's NFQUEUE target there?");
-    }
-
-    // Null on success, otherwise the program's complaint.
-    private static string? Run(string program, string? input, params string[] arguments) => Run(program, input, out _, arguments);
-
-    private static string? Run(string program, string? input, out string listing, params string[] arguments)
-    {
-        listing = "";
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardInput = true,
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
-        try
-        {
-            using Process process = Process.Start(start)!;
-            Task<string> errors = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
-            if (input is not null) process.StandardInput.Write(input);
-            process.StandardInput.Close();
-            if (!process.WaitForExit(10_000))
-            {
-                process.Kill();
-                return "no answer within 10 s";
-            }
-            listing = output.Result;
-            return process.ExitCode == 0 ? null : errors.Result.Trim().ReplaceLineEndings(" ");
-        }
-        catch (System.ComponentModel.Win32Exception e)
-        {
-            return $"{program}: {e.Message}";
-        }
     }
 }

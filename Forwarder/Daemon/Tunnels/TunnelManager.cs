@@ -77,7 +77,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         table.Add(tunnel);
         FindInterfaces();
         Opened?.Invoke(tunnel);
-        int aborted = OldConnections.Abort(tunnel);
+        int aborted = Connections.AbortOlder(tunnel);
         LogOpened(uid, tunnel.Gateway, tunnel.Device, aborted);
         return (tunnel, theirs);
     }
@@ -95,6 +95,8 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     {
         foreach (TunnelState t in tunnels)
         {
+            // While the channel is open: the resets that go with it still reach the other ends.
+            Connections.AbortInner([.. t.Addresses]);
             // Its process hears why before it sees its channel close.
             Removing?.Invoke(t);
             CloseChannel(t);

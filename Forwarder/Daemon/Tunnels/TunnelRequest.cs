@@ -46,7 +46,7 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             AddressV6 = v6,
             Routes = routes,
             Mtu = request.Mtu,
-            Device = FreeDevice(),
+            Device = same?.Device ?? FreeDevice(),
             Table = mine.Count > 0 ? mine[0].Table : FreeTable(),
             Transport = request.Transport == "tls" ? "tls" : "unknown",
             Chain = [.. (request.Chain ?? []).Take(16).Select(c => Name(c, "chain"))],

@@ -51,13 +51,16 @@ internal sealed class TunnelState
 
     public IpAddr? Address(bool v6) => v6 ? AddressV6 : AddressV4;
 
+    /// <summary>Both inner addresses, as far as there are.</summary>
+    public IEnumerable<IpAddr> Addresses => new[] { AddressV4, AddressV6 }.OfType<IpAddr>();
+
     public TunnelStatus ToStatus() => new()
     {
         Gateway = Gateway,
         User = User,
         Uid = Uid,
         State = IsUp ? "up" : "down",
-        Address = string.Join(',', new[] { AddressV4, AddressV6 }.Where(a => a is not null)),
+        Address = string.Join(',', Addresses),
         Routes = [.. Routes.Select(r => r.ToString())],
         Transport = Transport,
         Since = Since.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),

@@ -89,6 +89,9 @@ public sealed unsafe class TunDevice : IDisposable
                     Native.IoctlValue(file, TunH.TUNSETOFFLOAD, (nuint)(int)options.Offloads), $"set offloads of {actual}");
             }
 
+            // Without an owner, whoever may open /dev/net/tun (udev: everybody) may attach to the device, send packets of any source
+            // from it into the host, and remove it (drivers/net/tun.c, tun_not_capable). It is root's, or of who has CAP_NET_ADMIN.
+            LinuxHandle.Check(Native.IoctlValue(file, TunH.TUNSETOWNER, 0), $"set the owner of {actual}");
             if (options.Persistent)
                 LinuxHandle.Check(Native.IoctlValue(file, TunH.TUNSETPERSIST, 1), $"make {actual} persistent");
             return new TunDevice(file, actual, options.VnetHeader);

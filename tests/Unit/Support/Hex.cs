@@ -20,6 +20,9 @@ internal static class Hex
     /// <summary>A counted byte string as messages carry it.</summary>
     public static byte[] Counted(params byte[] bytes) => [(byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];
 
+    /// <summary>A byte string counted in 32 bits, as ssh writes it (RFC 4251 section 5).</summary>
+    public static byte[] Counted32(params byte[] bytes) => [0, 0, (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];
+
     /// <summary>A counted UTF-8 text as messages carry it.</summary>
     public static byte[] Text(string text) => Counted(Encoding.UTF8.GetBytes(text));
 }
