@@ -74,10 +74,12 @@ internal sealed class TunnelCommand
     {
         ServerTrust.Check(_host, _port, gateway.Certificate, _config, Say);
         var identities = new Identities(_config, Program.Home, Say, Verbose);
+        bool silent = false;
+        Timer Limit() => new(_ => { silent = true; gateway.Socket.Shutdown(); }, null, _config.ConnectTimeout, Timeout.InfiniteTimeSpan);
         try
         {
-            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, Say, Verbose, CancellationToken.None).GetAwaiter().GetResult();
-            using var limit = new Timer(_ => gateway.Socket.Shutdown(), null, _config.ConnectTimeout, Timeout.InfiniteTimeSpan);
+            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, Say, Verbose, Limit, CancellationToken.None).GetAwaiter().GetResult();
+            using Timer limit = Limit();
             return TunnelOpener.RunAsync(gateway.Control, forwarder, _gatewayName, _user, _destinations, Verbose, CancellationToken.None).GetAwaiter().GetResult();
         }
         catch (PeerClosedException e)
@@ -87,6 +89,10 @@ internal sealed class TunnelCommand
         catch (ProtocolException e)
         {
             throw new UserError($"{_gatewayName} broke the protocol: {e.Message}; is it a pvpn-server of a fitting version?");
+        }
+        catch (IOException) when (silent)
+        {
+            throw new UserError($"{_gatewayName} did not answer during login within {_config.ConnectTimeout.TotalSeconds:0} s (ConnectTimeout); is it a pvpn-server, and not overloaded?");
         }
         catch (EndOfStreamException)
         {
