@@ -7,7 +7,7 @@ Prints "name value" lines:
   tunnel-tls yes|no    every connection among them is a sequence of TLS records, from its first byte on
   other-packets N      IP packets that are neither these nor housekeeping of the link (neighbour discovery, MLD)
   mark-TEXT N          packets in which TEXT can be read
-  line-TEXT ...        the readable characters around the first of them
+  line-TEXT ...        the longest readable run of characters that TEXT stands in
 """
 import collections
 import ipaddress
@@ -76,8 +76,8 @@ for ip, source, target, protocol, rest in packets(capture):
     for mark in marks:
         if mark.encode() in ip:
             found[mark] += 1
-            place = ip.index(mark.encode())
-            lines.setdefault(mark, re.sub(rb"[^ -~]+", b" ", ip[max(0, place - 60):place + 40]).decode().strip())
+            for run in re.findall(rb"[ -~]*" + re.escape(mark.encode()) + rb"[ -~]*", ip):
+                lines[mark] = max(lines.get(mark, ""), run.decode().strip(), key=len)
 
 print("tunnel-packets", tunnel)
 print("tunnel-bytes", tunnel_bytes)

@@ -74,10 +74,12 @@ internal sealed class TunnelCommand
     {
         ServerTrust.Check(_host, _port, gateway.Certificate, _config, Say);
         var identities = new Identities(_config, Program.Home, Say, Verbose);
+        bool silent = false;
+        Timer Limit() => new(_ => { silent = true; gateway.Socket.Shutdown(); }, null, _config.ConnectTimeout, Timeout.InfiniteTimeSpan);
         try
         {
-            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, Say, Verbose, CancellationToken.None).GetAwaiter().GetResult();
-            using var limit = new Timer(_ => gateway.Socket.Shutdown(), null, _config.ConnectTimeout, Timeout.InfiniteTimeSpan);
+            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, Say, Verbose, Limit, CancellationToken.None).GetAwaiter().GetResult();
+            using Timer limit = Limit();
             return TunnelOpener.RunAsync(gateway.Control, forwarder, _gatewayName, _user, _destinations, Verbose, CancellationToken.None).GetAwaiter().GetResult();
         }
         catch (PeerClosedException e)
@@ -87,6 +89,10 @@ internal sealed class TunnelCommand
         catch (ProtocolException e)
         {
             throw new UserError($"{_gatewayName} broke the protocol: {e.Message}; is it a pvpn-server of a fitting version?");
+        }
+        catch (IOException) when (silent)
+        {
+            throw new UserError($"{_gatewayName} did not answer during login within {_config.ConnectTimeout.TotalSeconds:0} s (ConnectTimeout); is it a pvpn-server, and not overloaded?");
         }
         catch (EndOfStreamException)
         {
@@ -113,10 +119,11 @@ internal sealed class TunnelCommand
 
         Task<int> finished = command?.Exited ?? new TaskCompletionSource<int>().Task;
         Task signalled = command is null ? stop.Signalled : new TaskCompletionSource().Task;
-        Task.WaitAny(pump.Ended, watch.Ended, finished, signalled);
+        // What came first decides; of several at once, the loss: a signal that comes after the connection broke opens nothing.
+        bool lost = Task.WaitAny(pump.Ended, watch.Ended, finished, signalled) <= 1;
 
-        // When pvpnd ends the tunnel, the packet channel closes a moment before its last word comes: that is the cause, not the channel.
-        if (watch.Ended.IsCompleted || (pump.Ended.IsCompleted && watch.Ended.Wait(LastWord)))
+        // pvpnd sends its last word before it closes the channel, but another thread reads it.
+        if (watch.Ended.IsCompleted || (lost && pump.Ended.Result.ByForwarder && watch.Ended.Wait(LastWord)))
         {
             command?.HangUp();
             if (watch.Ended.Result)
@@ -126,10 +133,10 @@ internal sealed class TunnelCommand
             }
             throw new UserError($"the forwarder died: your packets to {Routes(tunnel)} stay blocked; restart pvpnd, then run pvpn again or 'pvpn down'");
         }
-        if (!finished.IsCompleted && !signalled.IsCompleted)
+        if (lost)
         {
             command?.HangUp();
-            throw new UserError($"the connection to {_gatewayName} was lost: {keepAlive.Reason ?? pump.Ended.Result}; your packets to {Routes(tunnel)} stay blocked until you " +
+            throw new UserError($"the connection to {_gatewayName} was lost: {keepAlive.Reason ?? pump.Ended.Result.Reason}; your packets to {Routes(tunnel)} stay blocked until you " +
                 $"run pvpn again or let them go in the clear with 'pvpn down {_gatewayName}'");
         }
         forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Close });

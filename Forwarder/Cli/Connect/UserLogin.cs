@@ -11,12 +11,17 @@ internal static class UserLogin
 {
     public static string Software { get; } = "pvpn/" + (Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "0");
 
+    /// <summary>Logs in. <paramref name="limit"/> bounds each wait for the server, and only these: people may take their time over a passphrase.</summary>
     public static async Task RunAsync(ControlChannel control, byte[] certificateDer, string user, string gateway, Identities identities,
-        Action<string> say, Action<string> verbose, CancellationToken cancel)
+        Action<string> say, Action<string> verbose, Func<IDisposable> limit, CancellationToken cancel)
     {
         byte[] clientNonce = RandomNumberGenerator.GetBytes(ProtocolConstants.NonceSize);
-        await control.SendAsync(new HelloMessage(ProtocolConstants.Version, ProtocolConstants.Version, user, clientNonce, Software).Encode(), cancel).ConfigureAwait(false);
-        (_, byte[] body) = await control.ReceiveAsync(FrameType.HelloReply, cancel).ConfigureAwait(false);
+        byte[] body;
+        using (limit())
+        {
+            await control.SendAsync(new HelloMessage(ProtocolConstants.Version, ProtocolConstants.Version, user, clientNonce, Software).Encode(), cancel).ConfigureAwait(false);
+            (_, body) = await control.ReceiveAsync(FrameType.HelloReply, cancel).ConfigureAwait(false);
+        }
         HelloReplyMessage reply = HelloReplyMessage.Decode(body);
         if (reply.Version != ProtocolConstants.Version) throw new UserError($"{gateway} speaks protocol version {reply.Version}, this pvpn speaks {ProtocolConstants.Version}; upgrade the older one");
         if (reply.Banner.Length > 0) say(reply.Banner);
@@ -36,8 +41,11 @@ internal static class UserLogin
                     continue;
                 }
                 tried++;
-                await control.SendAsync(new AuthMessage(algorithm, identity.PublicKey.Blob.ToArray(), signature).Encode(), cancel).ConfigureAwait(false);
-                (_, body) = await control.ReceiveAsync(FrameType.AuthResult, cancel).ConfigureAwait(false);
+                using (limit())
+                {
+                    await control.SendAsync(new AuthMessage(algorithm, identity.PublicKey.Blob.ToArray(), signature).Encode(), cancel).ConfigureAwait(false);
+                    (_, body) = await control.ReceiveAsync(FrameType.AuthResult, cancel).ConfigureAwait(false);
+                }
                 AuthResultMessage result = AuthResultMessage.Decode(body);
                 if (result.Accepted) return;
                 if (result.TriesLeft == 0) break;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Mono.Unix.Native;
 
 namespace PersonalVpn.Cli.Session;
@@ -31,13 +32,25 @@ internal static class Background
         return child.ExitCode;
     }
 
-    /// <summary>Leaves the terminal: an own session, and nothing to read or write.</summary>
+    /// <summary>
+    /// Leaves the terminal: an own session, and nothing to read or write. The runtime and the Console class keep duplicates of
+    /// stdin, stdout and stderr under other numbers; as long as one is open, <c>pvpn -f gateway | cat</c> would not end.
+    /// </summary>
     public static void Detach()
     {
         Syscall.setsid();
         int nothing = Syscall.open("/dev/null", OpenFlags.O_RDWR);
         if (nothing < 0) return;
-        for (int fd = 0; fd <= 2; fd++) Syscall.dup2(nothing, fd);
+        string[] left = [.. Enumerable.Range(0, 3).Select(Target)];
+        foreach (string name in Directory.GetFileSystemEntries("/proc/self/fd").Select(p => Path.GetFileName(p)))
+        {
+            if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int fd) && fd != nothing && left.Contains(Target(fd)))
+                Syscall.dup2(nothing, fd);
+        }
         if (nothing > 2) Syscall.close(nothing);
     }
+
+    // What a descriptor is open on ("pipe:[123]", "/dev/pts/0"); a text that nothing equals for one that has been closed meanwhile.
+    private static string Target(int fd) =>
+        new FileInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{fd}")).LinkTarget ?? Guid.NewGuid().ToString();
 }

@@ -6,6 +6,9 @@ using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Cli.Session;
 
+/// <summary>Why the pump ended, and whether it was pvpnd that closed its side.</summary>
+internal sealed record PumpEnd(bool ByForwarder, string Reason);
+
 /// <summary>
 /// The user's process as a packet path: two threads and no queue of its own.
 /// <code>
@@ -21,11 +24,11 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
     private const int BatchBytes = 256 * 1024;
 
     private readonly Lock _sendGate = new();
-    private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<PumpEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lastReceived = Stopwatch.GetTimestamp();
 
     /// <summary>Completes with the reason when either direction ends.</summary>
-    public Task<string> Ended => _ended.Task;
+    public Task<PumpEnd> Ended => _ended.Task;
 
     /// <summary>Time since the server was last heard.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Interlocked.Read(ref _lastReceived));
@@ -42,12 +45,12 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
     /// <summary>Says goodbye, as far as the server can still be told.</summary>
     public void SendClose(string text) => SendControl(new CloseMessage(CloseReason.Normal, text).Encode());
 
-    private void Guarded(Func<string> direction)
+    private void Guarded(Func<PumpEnd> direction)
     {
         try { _ended.TrySetResult(direction()); }
         catch (Exception e) when (e is IOException or ObjectDisposedException or ProtocolException or InvalidOperationException)
         {
-            _ended.TrySetResult((e.InnerException ?? e).Message);
+            _ended.TrySetResult(Lost((e.InnerException ?? e).Message));
         }
     }
 
@@ -63,17 +66,21 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
         {
-            _ended.TrySetResult((e.InnerException ?? e).Message);
+            _ended.TrySetResult(Lost((e.InnerException ?? e).Message));
         }
     }
 
-    private string Up()
+    private static readonly PumpEnd ChannelClosed = new(true, "pvpnd closed the packet channel");
+
+    private static PumpEnd Lost(string reason) => new(false, reason);
+
+    private PumpEnd Up()
     {
         byte[] batch = GC.AllocateUninitializedArray<byte>(BatchBytes + ProtocolConstants.MaxPacketFrameSize, pinned: true);
         while (true)
         {
             int length = channel.Receive(batch);
-            if (length <= 0) return "pvpnd closed the packet channel";
+            if (length <= 0) return ChannelClosed;
             while (length < BatchBytes)
             {
                 int more = channel.Receive(batch.AsSpan(length), SocketFlags.MSG_DONTWAIT);
@@ -88,31 +95,31 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
         }
     }
 
-    private string Down()
+    private PumpEnd Down()
     {
         FrameBuffer frames = gateway.Control.Buffer;
         while (true)
         {
             while (frames.TryNext(out FrameType type, out Span<byte> frame) is var status && status != FrameStatus.NeedMore)
             {
-                if (status == FrameStatus.Malformed) return "the server sent a malformed frame";
+                if (status == FrameStatus.Malformed) return Lost("the server sent a malformed frame");
                 if (Handle(type, frame) is { } end) return end;
             }
             int n = gateway.Tls.Read(frames.Space().Span);
-            if (n == 0) return "the server closed the connection";
+            if (n == 0) return Lost("the server closed the connection");
             Interlocked.Exchange(ref _lastReceived, Stopwatch.GetTimestamp());
             frames.Advance(n);
         }
     }
 
-    private string? Handle(FrameType type, Span<byte> frame)
+    private PumpEnd? Handle(FrameType type, Span<byte> frame)
     {
         ReadOnlySpan<byte> body = frame[ProtocolConstants.FrameHeaderSize..];
         switch (type)
         {
             case FrameType.Packet:
                 int sent = channel.Send(frame);
-                return sent == frame.Length ? null : "pvpnd closed the packet channel";
+                return sent == frame.Length ? null : ChannelClosed;
             case FrameType.Ping:
                 SendControl(PingMessage.Encode(FrameType.Pong, PingMessage.Decode(body)));
                 return null;
@@ -120,9 +127,9 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
                 return null;
             case FrameType.Close:
                 CloseMessage close = CloseMessage.Decode(body);
-                return $"the server says: {(close.Text.Length > 0 ? close.Text : close.Reason.ToString())}";
+                return Lost($"the server says: {(close.Text.Length > 0 ? close.Text : close.Reason.ToString())}");
             default:
-                return $"the server sent {type}, which has no place here";
+                return Lost($"the server sent {type}, which has no place here");
         }
     }
 }

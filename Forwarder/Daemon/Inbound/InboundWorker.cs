@@ -14,8 +14,8 @@ namespace PersonalVpn.Daemon.Inbound;
 /// 2 it is a PACKET frame, whole, and its metadata tell the truth: or it is dropped
 /// 3 InboundGate: does it answer a flow of the owner's, and is the receiving socket hers?
 /// 4 a partial checksum is completed
-/// 5 a raw socket bound to the tunnel's own device injects it; the kernel delivers it over lo. The binding means that a packet
-///   whose address has gone meanwhile cannot leave by any other device
+/// 5 a raw socket bound to the device that has the inner address (IPv4: the tunnel's own, IPv6: lo) injects it; the kernel delivers
+///   it over lo. The binding means that a packet whose address has gone meanwhile cannot leave by any other device
 /// </code>
 /// </summary>
 internal sealed partial class InboundWorker : IDisposable
@@ -107,7 +107,7 @@ internal sealed partial class InboundWorker : IDisposable
     private void Open(TunnelState tunnel)
     {
         LinuxSocket channel = tunnel.Channel!;
-        _readers.Add(channel.Fd, new Reader(tunnel, channel, new RawInjector(Marks.Injected, tunnel.Device)));
+        _readers.Add(channel.Fd, new Reader(tunnel, channel, new RawInjector(Marks.Injected, tunnel.Device, deviceV6: Marks.AddressDeviceV6)));
         _epoll.Add(channel.Fd, EpollEvents.EPOLLIN, (ulong)channel.Fd);
     }
 

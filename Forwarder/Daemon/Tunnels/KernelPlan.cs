@@ -6,7 +6,7 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// <summary>A tunnel's device: an anchor for routing without a reader, so that what slips past the gate goes nowhere.</summary>
 internal sealed record PlannedDevice(string Name, int Mtu);
 
-/// <summary>An inner address on its device.</summary>
+/// <summary>An inner address and the device it is on: IPv4 the tunnel's own, IPv6 <see cref="Marks.AddressDeviceV6"/>.</summary>
 internal sealed record PlannedAddress(string Device, IpAddr Address);
 
 /// <summary>
@@ -64,7 +64,7 @@ internal sealed class KernelPlan
         Devices.Add(new PlannedDevice(t.Device, t.Mtu));
         foreach (IpAddr address in t.Addresses)
         {
-            Addresses.Add(new PlannedAddress(t.Device, address));
+            Addresses.Add(new PlannedAddress(address.IsV6 ? Marks.AddressDeviceV6 : t.Device, address));
             Firewall.Guarded.Add(address);
             AddInnerSource(t, address);
         }

@@ -21,6 +21,14 @@ internal static class Marks
     /// <summary>Names of our devices start so; the one firewall rule of the way out matches <c>pvpn+</c>.</summary>
     public const string DevicePrefix = "pvpn";
 
+    /// <summary>
+    /// Where inner IPv6 addresses live. Not on the tunnel's device: a packet injected by a raw IPv6 socket gets a route entry of its
+    /// own (net/ipv6/raw.c sets FLOWI_FLAG_KNOWN_NH, net/ipv6/route.c then calls ip6_rt_cache_alloc) that holds the device of the
+    /// local route, and the receiving socket keeps that entry (sk_rx_dst) as long as it lives. The device could not be deleted
+    /// before the last socket of the owner's is gone: RTM_DELLINK would wait, and all of pvpnd with it.
+    /// </summary>
+    public const string AddressDeviceV6 = "lo";
+
     /// <summary>First table number; one table per user, lowest free.</summary>
     public const int FirstTable = 7_570_000;
 

@@ -62,6 +62,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
             tunnel.Channel = ours;
             IEnumerable<TunnelState> next = table.All.Where(t => t != replaced).Append(tunnel);
             state.Write(next);
+            if (replaced is not null) AbortConnectionsFrom([.. replaced.Addresses.Except(tunnel.Addresses)]);
             kernel.Apply(KernelPlan.For(next));
         }
         catch
@@ -99,8 +100,11 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
             // Its process hears why before it sees its channel close.
             Removing?.Invoke(t);
             CloseChannel(t);
-            table.Remove(t);
         }
+        // Blocked first, then their connections are aborted, and only then the way is open again.
+        kernel.Apply(KernelPlan.For(table.All));
+        AbortConnectionsFrom([.. tunnels.SelectMany(t => t.Addresses)]);
+        foreach (TunnelState t in tunnels) table.Remove(t);
         kernel.Apply(KernelPlan.For(table.All));
         state.Write(table.All);
         foreach (TunnelState t in tunnels) LogRemoved(t.Uid, t.Gateway);
@@ -124,6 +128,12 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     {
         Remove([.. table.All]);
         state.Delete();
+    }
+
+    private void AbortConnectionsFrom(IReadOnlyCollection<IpAddr> addresses)
+    {
+        try { OldConnections.AbortFrom(addresses); }
+        catch (LinuxException e) { LogAbortFailed(e); }
     }
 
     private void CloseChannel(TunnelState tunnel)
@@ -153,4 +163,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
 
     [LoggerMessage(303, LogLevel.Warning, "the record of a former run cannot be read ({Problem}); what it left is removed")]
     private partial void LogStateUnreadable(string problem);
+
+    [LoggerMessage(304, LogLevel.Error, "connections from an inner address that goes could not be aborted; what they send again may go by the ordinary route")]
+    private partial void LogAbortFailed(Exception e);
 }

@@ -24,13 +24,14 @@ public sealed unsafe class RawInjector : IDisposable
     /// <param name="mark">SO_MARK of every packet, 0 = none.</param>
     /// <param name="device">Interface to leave by (SO_BINDTODEVICE), null = as routed.</param>
     /// <param name="sendBufferBytes">Socket buffer.</param>
+    /// <param name="deviceV6">The same for IPv6; null = <paramref name="device"/>.</param>
     /// <exception cref="LinuxException">EPERM, ENODEV.</exception>
-    public RawInjector(uint mark = 0, string? device = null, int sendBufferBytes = 8 << 20)
+    public RawInjector(uint mark = 0, string? device = null, int sendBufferBytes = 8 << 20, string? deviceV6 = null)
     {
         _v4 = Open(SocketH.AF_INET, "raw IPv4", mark, device, sendBufferBytes);
         try
         {
-            _v6 = Open(SocketH.AF_INET6, "raw IPv6", mark, device, sendBufferBytes);
+            _v6 = Open(SocketH.AF_INET6, "raw IPv6", mark, deviceV6 ?? device, sendBufferBytes);
         }
         catch (LinuxException e) when (e.Error == 97) // EAFNOSUPPORT: a host without IPv6
         {

@@ -16,7 +16,7 @@ public abstract class AttackTests(LabFixture lab) : LabTests(lab)
         await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
         long before = await Lab.DroppedAsync();
         string source = address.Contains(':', StringComparison.Ordinal) ? tunnel.Address6 : tunnel.Address4;
-        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--source", source, "--timeout", "1");
+        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--source", source, "--timeout", "0.5");
         Assert.True(await Lab.DroppedAsync() > before, "no counter says so");
         await OwnerStillWorksAsync(tunnel);
     }
@@ -29,9 +29,9 @@ public abstract class AttackTests(LabFixture lab) : LabTests(lab)
     public async Task Binding_to_the_owners_device_gets_nothing_in(string protocol, string address)
     {
         await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
-        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--device", tunnel.Status.Device, "--timeout", "1");
+        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--device", tunnel.Status.Device, "--timeout", "0.5");
         string source = address.Contains(':', StringComparison.Ordinal) ? tunnel.Address6 : tunnel.Address4;
-        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--device", tunnel.Status.Device, "--source", source, "--timeout", "1");
+        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--device", tunnel.Status.Device, "--source", source, "--timeout", "0.5");
         await OwnerStillWorksAsync(tunnel);
     }
 
@@ -57,7 +57,7 @@ public abstract class AttackTests(LabFixture lab) : LabTests(lab)
         string source = address.Contains(':', StringComparison.Ordinal) ? tunnel.Address6 : tunnel.Address4;
         await TalkAsync("alice", protocol, address, "mine", "--source", source, "--sport", "30123");
         long before = await Lab.DroppedAsync();
-        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--source", source, "--sport", "30123", "--timeout", "1");
+        await NothingGetsInAsync("talk.py", protocol, address, Intruder, "--source", source, "--sport", "30123", "--timeout", "0.5");
         if (protocol == "udp") // TCP may already be refused by the owner's TIME_WAIT, before a packet exists
             Assert.True(await Lab.DroppedAsync() > before, "no counter says so");
     }

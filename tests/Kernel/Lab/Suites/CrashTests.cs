@@ -116,6 +116,7 @@ public abstract class CrashTests(LabFixture lab) : LabTests(lab)
                 await Lab.StartForwarderAsync();
             if (i % 3 == 2)
                 await Lab.StartServerAsync();
+            tunnel.Process.Signal("KILL"); // SIGTERM would open the ordinary way, as it should
             await tunnel.DisposeAsync();
             tunnel = await Lab.ConnectAsync("alice");
             await Task.Delay(random.Next(300));
@@ -124,6 +125,42 @@ public abstract class CrashTests(LabFixture lab) : LabTests(lab)
         await NothingInClearAsync(tap);
         await tunnel.DisposeAsync();
         await DownLeavesNothingAsync();
+    }
+
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("KILL")]
+    public async Task Ended_under_load_its_connections_are_aborted_and_send_nothing_again_in_clear(string signal)
+    {
+        // What a connection has not delivered yet, the kernel sends again for minutes: not by another route.
+        await using WireTap tap = await WireTap.StartAsync(Lab, "net 10.77.0.0/16 or net fd77::/64");
+        await using (LabTunnel tunnel = await Lab.ConnectAsync("alice"))
+        {
+            await using LabProcess load = await LoadAsync();
+            tunnel.Process.Signal(signal);
+            await tunnel.Process.ExitAsync();
+            (await Lab.RunAsync(5, "alice", "pvpn", "down", "--all")).Succeeded();
+            await Task.Delay(1500);
+        }
+        Assert.DoesNotContain(await tap.StopAsync(), p => p.Protocol is 6 or 17);
+        CommandResult left = (await Lab.RunAsync("host", "ss", "-Hatn", "state", "connected", "exclude", "time-wait")).Succeeded();
+        Assert.DoesNotContain("10.77.", left.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("fd77:", left.Output, StringComparison.Ordinal);
+        Assert.Equal(await Lab.IdleStateAsync(), await Lab.KernelStateAsync("host"));
+    }
+
+    [Fact]
+    public async Task An_idle_connection_of_the_owners_does_not_hold_up_the_end()
+    {
+        // A received packet's route entry stays in the socket; it must not keep the tunnel's device, and with it all of pvpnd.
+        string script = $"exec 3<>/dev/tcp/{LabFixture.Inner6}/7007; echo hello >&3; read -r line <&3; echo \"$line\"; sleep 60";
+        await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
+        await using LabProcess idle = LabProcess.Start(Lab, "idle", "alice", "bash", "-c", script);
+        await EventuallyAsync(() => Task.FromResult(idle.Output.Contains("hello", StringComparison.Ordinal)), "an answer");
+        tunnel.Process.Signal("TERM");
+        await tunnel.Process.ExitAsync(3);
+        await using LabTunnel bob = await Lab.ConnectAsync("bob");
+        Assert.StartsWith(bob.Address6 + " ", await TalkAsync("bob", "tcp", LabFixture.Inner6, "hello"), StringComparison.Ordinal);
     }
 
     [Fact]
