@@ -23,8 +23,9 @@ internal static class Connections
     });
 
     /// <summary>
-    /// A tunnel goes: everything that is bound to its inner addresses, which go with it. What such a socket sent later would leave by
-    /// the ordinary route with an address that is nobody's; and the route it remembers would keep the device from ending.
+    /// A tunnel goes: everything that is bound to its inner addresses, which go with it, orphans too, whose unsent data the kernel
+    /// would retransmit for minutes. Called while the destinations are still blocked: once the rules are gone, what an IPv6 connection
+    /// sends again would leave by the ordinary route, in clear (IPv6 does not ask whether a source address is still there).
     /// </summary>
     public static int AbortInner(IReadOnlyCollection<IpAddr> addresses) => Abort(socket => addresses.Contains(socket.Local.Unmap()));
 

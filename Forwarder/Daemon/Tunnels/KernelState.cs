@@ -36,16 +36,9 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
 
         foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
-<<<<<<< HEAD
-        foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => a.Device == Marks.AddressDeviceV6)) Undo(() => _netlink.DeleteAddress(a.Device, a.Address, a.Address.Bits));
-        foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => _netlink.DeleteLink(name));
-=======
-        IpAddr[] gone = [.. before.Addresses.Except(plan.Addresses).Select(a => a.Address)];
-        if (gone.Length > 0) Undo(() => Connections.AbortInner(gone));
-        foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => Supported(a.Address.IsV6) && plan.Devices.Any(d => d.Name == a.Device)))
+        foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => Supported(a.Address.IsV6) && (a.Device == Marks.AddressDeviceV6 || plan.Devices.Any(d => d.Name == a.Device))))
             Undo(() => _netlink.DeleteAddress(a.Device, IpPrefix.Host(a.Address)));
         foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => DeleteDevice(name));
->>>>>>> 219cdded73c3a8509df5636c7ae43c691808c73b
         if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(plan.Firewall));
         _applied = plan;
     }
@@ -68,13 +61,9 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         Apply(plan);
         foreach (RuleSpec r in found.Rules.Where(f => !plan.Rules.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in found.Routes.Where(f => !plan.Routes.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRoute(r));
-<<<<<<< HEAD
         foreach (IpPrefix a in found.Rules.Where(r => r.V6 && r.Priority == Marks.InnerSourceRulePriority).Select(r => r.From).OfType<IpPrefix>())
             if (plan.Addresses.All(p => p.Address != a.Address)) Undo(() => _netlink.DeleteAddress(Marks.AddressDeviceV6, a));
-        foreach (PlannedDevice d in found.Devices.Where(f => plan.Devices.All(p => p.Name != f.Name))) Undo(() => _netlink.DeleteLink(d.Name));
-=======
         foreach (PlannedDevice d in found.Devices.Where(f => plan.Devices.All(p => p.Name != f.Name))) Undo(() => DeleteDevice(d.Name));
->>>>>>> 219cdded73c3a8509df5636c7ae43c691808c73b
         if (left > 0) LogAdopted(left, plan.Devices.Count);
     }
 

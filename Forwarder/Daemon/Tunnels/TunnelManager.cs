@@ -96,7 +96,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         foreach (TunnelState t in tunnels)
         {
             // While the channel is open: the resets that go with it still reach the other ends.
-            Connections.AbortInner([.. t.Addresses]);
+            AbortConnectionsFrom([.. t.Addresses]);
             // Its process hears why before it sees its channel close.
             Removing?.Invoke(t);
             CloseChannel(t);
@@ -132,7 +132,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
 
     private void AbortConnectionsFrom(IReadOnlyCollection<IpAddr> addresses)
     {
-        try { OldConnections.AbortFrom(addresses); }
+        try { Connections.AbortInner(addresses); }
         catch (LinuxException e) { LogAbortFailed(e); }
     }
 
