@@ -29,6 +29,13 @@ public sealed partial class SourceTests
         }
     }
 
+    [Fact]
+    public void No_merge_is_half_done()
+    {
+        foreach (string file in Code([.. Sources, ".md", ".conf", ".service", ".yml"]))
+            Assert.False(MergeMarker().IsMatch(File.ReadAllText(file)), $"{Relative(file)}: conflict markers");
+    }
+
     /// <summary>An error that needs nothing done is one of a named type, and a comment says why.</summary>
     [Fact]
     public void No_error_is_swallowed()
@@ -77,6 +84,9 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"\bcatch\s*(\(Exception( \w+)?\)\s*)?\{\s*\}")]
     private static partial Regex EmptyCatchOfAll();
+
+    [GeneratedRegex(@"^(<{7}|>{7})( |$)", RegexOptions.Multiline)]
+    private static partial Regex MergeMarker();
 
     [GeneratedRegex(@"//[^\n]*|/\*.*?\*/", RegexOptions.Singleline)]
     private static partial Regex Comments();
