@@ -73,7 +73,7 @@ internal sealed class UserPolicy
     private static UserSettings Override(UserSettings under, UserSettings over) => new()
     {
         Routes = over.Routes ?? under.Routes,
-        Permits = over.Permits ?? (over.Routes is null ? under.Permits : null),
+        Permits = over.Permits ?? under.Permits,
         AllowRelay = over.AllowRelay ?? under.AllowRelay,
         AddressPool = over.AddressPool ?? under.AddressPool,
         MaxSessionsPerUser = over.MaxSessionsPerUser ?? under.MaxSessionsPerUser,

@@ -1,4 +1,3 @@
-using Xunit;
 
 namespace PersonalVpn.Kernel.Lab.Suites;
 
