@@ -48,9 +48,6 @@ internal sealed class TunnelState
 
     public IpAddr? Address(bool v6) => v6 ? AddressV6 : AddressV4;
 
-    /// <summary>Both inner addresses, as far as there are.</summary>
-    public IEnumerable<IpAddr> Addresses => new[] { AddressV4, AddressV6 }.OfType<IpAddr>();
-
     public TunnelStatus ToStatus() => new()
     {
         Gateway = Gateway,
