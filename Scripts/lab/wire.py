@@ -76,7 +76,8 @@ for ip, source, target, protocol, rest in packets(capture):
     for mark in marks:
         if mark.encode() in ip:
             found[mark] += 1
-            for run in re.findall(rb"[ -~]*" + re.escape(mark.encode()) + rb"[ -~]*", ip):
+            payload = rest[(rest[12] >> 4) * 4:] if protocol == 6 else rest[8:]
+            for run in re.findall(rb"[ -~]*" + re.escape(mark.encode()) + rb"[ -~]*", payload):
                 lines[mark] = max(lines.get(mark, ""), run.decode().strip(), key=len)
 
 print("tunnel-packets", tunnel)
