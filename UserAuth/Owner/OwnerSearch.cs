@@ -76,6 +76,9 @@ internal ref struct OwnerSearch(SocketTuple tuple, OwnerMatch match, ushort port
         }
     }
 
+    /// <summary>True when no further row can change the answer: the kernel has one socket for a connection's four numbers.</summary>
+    public readonly bool IsSettled => _match == OwnerMatch.Connection && (_exact.Any || _dead);
+
     /// <summary>The answer after all tables.</summary>
     public readonly OwnerAnswer Answer()
     {

@@ -42,6 +42,10 @@ internal static class ProcNetTable
                     }
                     offset += n;
                     int used = Rows(buffer.AsSpan(0, kept + n), v6, ref search, last: false);
+                    if (search.IsSettled)
+                    {
+                        return true; // the rest of the table costs milliseconds
+                    }
                     kept = kept + n - used;
                     if (kept == buffer.Length)
                     {

@@ -121,7 +121,7 @@ public sealed class ProcfsEvidence : IOwnerEvidence
         {
             ProcNetTable.Read(table.V4, v6: false, ref search);
         }
-        if (table.V6 is not null)
+        if (table.V6 is not null && !search.IsSettled)
         {
             ProcNetTable.Read(table.V6, v6: true, ref search);
         }

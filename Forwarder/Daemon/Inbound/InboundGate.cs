@@ -17,9 +17,12 @@ namespace PersonalVpn.Daemon.Inbound;
 /// <item>a later fragment: only after its first one passed.</item>
 /// </list>
 /// </summary>
-internal sealed class InboundGate(OwnerLookup lookup)
+internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
 {
-    /// <summary>Milliseconds for which a UDP socket's owner is taken as known. A port may change hands when its socket closes.</summary>
+    /// <summary>
+    /// Milliseconds for which a UDP socket's owner is taken as known. A port may change hands when its socket closes. (Where /proc must
+    /// be read, which takes milliseconds itself, it is <see cref="OwnerGate.ProofLifetime"/>, and a SYN-ACK relies on its SYN's proof.)
+    /// </summary>
     public const long ReproveAfter = 100;
 
     /// <summary>Decides one packet; <paramref name="flow"/> is the flow it answers, if it is not an error or a fragment.</summary>
@@ -49,7 +52,7 @@ internal sealed class InboundGate(OwnerLookup lookup)
         bool syn = (packet.TcpFlags & TcpFlags.Syn) != 0, ack = (packet.TcpFlags & TcpFlags.Ack) != 0;
         if (syn && !ack) return DropReason.Unsolicited;
         lock (tunnel.Flows.Gate) flow = tunnel.Flows.Find(key, now);
-        if (flow is null || syn)
+        if (flow is null || (syn && !(mode == OwnerLookupMode.Procfs && ProvenWithin(tunnel, flow, OwnerGate.ProofLifetime, now))))
         {
             // The flow may have idled out of the table while its socket lives on; and a SYN-ACK makes a connection, so it is proven afresh.
             DropReason reason = Prove(tunnel, key);
@@ -75,7 +78,8 @@ internal sealed class InboundGate(OwnerLookup lookup)
             flow.LastSeen = now;
             proven = flow.ProvenAt;
         }
-        if (packet.Protocol is not (17 or 136) || now - proven <= ReproveAfter) return DropReason.None;
+        long lifetime = mode == OwnerLookupMode.Procfs ? OwnerGate.ProofLifetime : ReproveAfter;
+        if (packet.Protocol is not (17 or 136) || now - proven <= lifetime) return DropReason.None;
         DropReason reason = Prove(tunnel, key);
         if (reason != DropReason.None) return reason;
         lock (tunnel.Flows.Gate) flow.ProvenAt = now;
@@ -113,6 +117,11 @@ internal sealed class InboundGate(OwnerLookup lookup)
     {
         int mss = Math.Max(mtu - (flow.Key.Source.IsV6 ? 60 : 40), 500);
         if (flow.PeerMss == 0 || mss < flow.PeerMss) flow.PeerMss = (ushort)Math.Min(mss, ushort.MaxValue);
+    }
+
+    private static bool ProvenWithin(TunnelState tunnel, Flow flow, long lifetime, long now)
+    {
+        lock (tunnel.Flows.Gate) return now - flow.ProvenAt <= lifetime;
     }
 
     // Who holds the socket that this packet would reach?

@@ -289,5 +289,5 @@ public sealed class InboundGateTests
     private DropReason Decide(Packet packet) => Decide(packet, out _);
 
     private DropReason Decide(Packet packet, out Flow? flow) =>
-        new InboundGate(new OwnerLookup(OwnerLookupMode.Kernel, _sockets, _sockets)).Decide(_tunnel, packet.Info, packet.Bytes, _now, out flow);
+        new InboundGate(new OwnerLookup(OwnerLookupMode.Kernel, _sockets, _sockets), OwnerLookupMode.Kernel).Decide(_tunnel, packet.Info, packet.Bytes, _now, out flow);
 }
