@@ -46,6 +46,9 @@ internal sealed class TunnelState
     public FragmentMemory Fragments { get; } = new();
     public TunnelCounters Counters { get; } = new();
 
+    /// <summary>The inner addresses there are.</summary>
+    public IEnumerable<IpAddr> Addresses => new[] { AddressV4, AddressV6 }.OfType<IpAddr>();
+
     public IpAddr? Address(bool v6) => v6 ? AddressV6 : AddressV4;
 
     public TunnelStatus ToStatus() => new()
