@@ -43,7 +43,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _kernel = new KernelState(log);
         _manager = new TunnelManager(_table, _kernel, new StateFile(config.ControlSocket + ".state"), () => _config, log);
         _queues = [NewQueue(config.QueueNumber, gso: true), NewQueue((ushort)(config.QueueNumber + 1), gso: false)];
-        _inbound = new InboundWorker(new InboundGate(NewLookup()), log);
+        _inbound = new InboundWorker(new InboundGate(NewLookup(), config.OwnerLookup), log);
         _manager.Opened += _inbound.Add;
         _manager.Closing += _inbound.Remove;
         foreach (QueueWorker q in _queues) _manager.Closing += q.Forget;

@@ -31,7 +31,7 @@ public sealed class PacketFuzzTests
             tunnel.Flows.Add(new FlowKey(protocol, IpAddr.Parse(Inner), local, IpAddr.Parse(Host), remote), 0);
         }
         sockets.Open(Socket(6, 40001, 80), Bob);
-        var gate = new InboundGate(new OwnerLookup(OwnerLookupMode.Kernel, sockets, sockets));
+        var gate = new InboundGate(new OwnerLookup(OwnerLookupMode.Kernel, sockets, sockets), OwnerLookupMode.Kernel);
 
         Packet hers = Packet.Tcp(Inner, 40000, Host, 80, Ack, 20);
         byte[][] corpus = [.. new[]
