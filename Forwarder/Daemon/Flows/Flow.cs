@@ -29,6 +29,12 @@ internal sealed class Flow(FlowKey key)
     /// <summary>When a socket of the owner's was last seen at this end of the flow.</summary>
     public long ProvenAt;
 
+    /// <summary>When the socket that would receive an answer was last seen to be the owner's; procfs mode alone uses it.</summary>
+    public long ReceiverProvenAt = Never;
+
+    /// <summary>Longer ago than anything that stands.</summary>
+    public const long Never = long.MinValue / 2;
+
     public FlowPhase Phase;
     public bool FinOut, FinIn;
 

@@ -12,18 +12,19 @@ namespace PersonalVpn.Daemon.Inbound;
 /// <list type="number">
 /// <item>addressed to the tunnel's inner address, from one host that is neither this one nor the loopback;</item>
 /// <item>TCP: never a first SYN; a SYN-ACK only when the socket that waits for it is the owner's; the rest on a flow of hers;</item>
-/// <item>UDP: a flow of hers, and her socket still at its end (asked again after <see cref="ReproveAfter"/>);</item>
+/// <item>UDP: a flow of hers, and her socket still at its end: asked for every datagram, because a port changes hands in the moment
+/// its socket closes, and whoever waits for that would read the answer (procfs: <see cref="ReproveAfter"/>);</item>
 /// <item>ICMP: echo replies to her echo, and errors that quote a packet of a flow of hers; nothing else;</item>
-/// <item>a later fragment: only after its first one passed.</item>
+/// <item>a later fragment: only after its first one passed, and the same socket is still there.</item>
 /// </list>
 /// </summary>
 internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
 {
     /// <summary>
-    /// Milliseconds for which a UDP socket's owner is taken as known. A port may change hands when its socket closes. (Where /proc must
-    /// be read, which takes milliseconds itself, it is <see cref="OwnerGate.ProofLifetime"/>, and a SYN-ACK relies on its SYN's proof.)
+    /// In procfs mode, milliseconds for which the answer about a UDP socket stands: a look costs milliseconds there, and all tunnels wait
+    /// for it. An exact lookup costs three microseconds, and no answer of it stands.
     /// </summary>
-    public const long ReproveAfter = 100;
+    public const long ReproveAfter = 10;
 
     /// <summary>Decides one packet; <paramref name="flow"/> is the flow it answers, if it is not an error or a fragment.</summary>
     public DropReason Decide(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
@@ -33,7 +34,7 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
         IpAddr source = packet.Source;
         if (source == inner || source.IsLoopback || source.IsMulticast || source.IsUnspecified || source.IsMappedV4) return DropReason.Malformed;
         if (packet.IsFragment && !packet.IsFirstFragment)
-            return tunnel.Fragments.Known(source, packet.Protocol, packet.FragmentId, now) ? DropReason.None : DropReason.Fragment;
+            return DecideLaterFragment(tunnel, packet, now);
 
         DropReason reason = packet.Protocol switch
         {
@@ -41,8 +42,18 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
             1 or 58 => DecideIcmp(tunnel, packet, bytes, now, out flow),
             _ => DecideOther(tunnel, packet, now, out flow),
         };
-        if (reason == DropReason.None && packet.IsFragment) tunnel.Fragments.Remember(source, packet.Protocol, packet.FragmentId, now);
+        if (reason == DropReason.None && packet.IsFragment) tunnel.Fragments.Remember(source, packet.Protocol, packet.FragmentId, packet.Flow.Reverse(), now);
         return reason;
+    }
+
+    // The kernel delivers the datagram when its last fragment comes, up to half a minute after the first.
+    private DropReason DecideLaterFragment(TunnelState tunnel, in PacketInfo packet, long now)
+    {
+        if (!tunnel.Fragments.TryFind(packet.Source, packet.Protocol, packet.FragmentId, now, out FlowKey key)) return DropReason.Fragment;
+        if (!HasUdpSocket(packet.Protocol)) return DropReason.None;
+        Flow? flow;
+        lock (tunnel.Flows.Gate) flow = tunnel.Flows.Find(key, now);
+        return flow is null ? DropReason.Unsolicited : ProveReceiver(tunnel, flow, now);
     }
 
     private DropReason DecideTcp(TunnelState tunnel, in PacketInfo packet, long now, out Flow? flow)
@@ -52,7 +63,7 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
         bool syn = (packet.TcpFlags & TcpFlags.Syn) != 0, ack = (packet.TcpFlags & TcpFlags.Ack) != 0;
         if (syn && !ack) return DropReason.Unsolicited;
         lock (tunnel.Flows.Gate) flow = tunnel.Flows.Find(key, now);
-        if (flow is null || (syn && !(mode == OwnerLookupMode.Procfs && ProvenWithin(tunnel, flow, OwnerGate.ProofLifetime, now))))
+        if (flow is null || syn)
         {
             // The flow may have idled out of the table while its socket lives on; and a SYN-ACK makes a connection, so it is proven afresh.
             DropReason reason = Prove(tunnel, key);
@@ -69,21 +80,25 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
 
     private DropReason DecideOther(TunnelState tunnel, in PacketInfo packet, long now, out Flow? flow)
     {
-        FlowKey key = packet.Flow.Reverse();
-        long proven;
         lock (tunnel.Flows.Gate)
         {
-            flow = tunnel.Flows.Find(key, now);
+            flow = tunnel.Flows.Find(packet.Flow.Reverse(), now);
             if (flow is null) return DropReason.Unsolicited;
             flow.LastSeen = now;
-            proven = flow.ProvenAt;
         }
-        long lifetime = mode == OwnerLookupMode.Procfs ? OwnerGate.ProofLifetime : ReproveAfter;
-        if (packet.Protocol is not (17 or 136) || now - proven <= lifetime) return DropReason.None;
-        DropReason reason = Prove(tunnel, key);
-        if (reason != DropReason.None) return reason;
-        lock (tunnel.Flows.Gate) flow.ProvenAt = now;
-        return DropReason.None;
+        return HasUdpSocket(packet.Protocol) ? ProveReceiver(tunnel, flow, now) : DropReason.None;
+    }
+
+    private static bool HasUdpSocket(byte protocol) => protocol is IpProtocol.Udp or IpProtocol.UdpLite;
+
+    private DropReason ProveReceiver(TunnelState tunnel, Flow flow, long now)
+    {
+        if (mode == OwnerLookupMode.Procfs)
+            lock (tunnel.Flows.Gate)
+                if (now - flow.ReceiverProvenAt <= ReproveAfter) return DropReason.None;
+        DropReason reason = Prove(tunnel, flow.Key);
+        lock (tunnel.Flows.Gate) flow.ReceiverProvenAt = reason == DropReason.None ? now : Flow.Never;
+        return reason;
     }
 
     private static DropReason DecideIcmp(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
@@ -117,11 +132,6 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
     {
         int mss = Math.Max(mtu - (flow.Key.Source.IsV6 ? 60 : 40), 500);
         if (flow.PeerMss == 0 || mss < flow.PeerMss) flow.PeerMss = (ushort)Math.Min(mss, ushort.MaxValue);
-    }
-
-    private static bool ProvenWithin(TunnelState tunnel, Flow flow, long lifetime, long now)
-    {
-        lock (tunnel.Flows.Gate) return now - flow.ProvenAt <= lifetime;
     }
 
     // Who holds the socket that this packet would reach?

@@ -13,6 +13,7 @@ namespace PersonalVpn.Unit.DaemonTests;
 /// <summary>What a server, or the user's own process turned malicious, can make the host see: answers to her flows.</summary>
 public sealed class InboundGateTests
 {
+    private OwnerLookupMode _mode = OwnerLookupMode.Kernel;
     private readonly SocketsOfHost _sockets = new();
     private readonly TunnelState _tunnel = NewTunnel();
     private long _now = 1_000_000;
@@ -109,27 +110,43 @@ public sealed class InboundGateTests
         Assert.Equal(DropReason.Unsolicited, Decide(reply));
         Opened(17, 40000, 53);
         Assert.Equal(DropReason.None, Decide(reply));
-        Assert.Equal(0, _sockets.Asked);
     }
 
     [Fact]
-    public void After_a_while_the_port_is_proven_again()
+    public void Every_datagram_needs_her_socket()
     {
         Packet reply = Packet.Udp(Host, 53, Inner, 40000);
         SocketTuple socket = Opened(17, 40000, 53);
-        _now += InboundGate.ReproveAfter;
         Assert.Equal(DropReason.None, Decide(reply));
-        Assert.Equal(0, _sockets.Asked);
-        _now += 1;
         Assert.Equal(DropReason.None, Decide(reply));
-        Assert.Equal(1, _sockets.Asked);
-        Assert.Equal(DropReason.None, Decide(reply));
-        Assert.Equal(1, _sockets.Asked);
-        _now += InboundGate.ReproveAfter + 1;
-        _sockets.Open(socket, Bob);
-        Assert.Equal(DropReason.ReceiverNotOwner, Decide(reply));
+        Assert.Equal(2, _sockets.Asked);
+        // closed, and in the same millisecond somebody else's
         _sockets.Close(socket);
         Assert.Equal(DropReason.OwnerUnknown, Decide(reply));
+        _sockets.Open(socket, Bob);
+        Assert.Equal(DropReason.ReceiverNotOwner, Decide(reply));
+    }
+
+    [Fact]
+    public void In_procfs_mode_an_answer_about_the_port_stands_for_a_moment()
+    {
+        _mode = OwnerLookupMode.Procfs;
+        Packet reply = Packet.Udp(Host, 53, Inner, 40000);
+        SocketTuple socket = Opened(17, 40000, 53);
+        // That she sent from the port says nothing about who has it now.
+        _sockets.Open(socket, Bob);
+        Assert.Equal(DropReason.ReceiverNotOwner, Decide(reply));
+        _sockets.Open(socket, Alice);
+        Assert.Equal(DropReason.None, Decide(reply));
+        _now += InboundGate.ReproveAfter;
+        Assert.Equal(DropReason.None, Decide(reply));
+        Assert.Equal(2, _sockets.Asked);
+        _now += 1;
+        _sockets.Open(socket, Bob);
+        Assert.Equal(DropReason.ReceiverNotOwner, Decide(reply));
+        _sockets.Open(socket, Alice);
+        Assert.Equal(DropReason.None, Decide(reply));
+        Assert.Equal(4, _sockets.Asked);
     }
 
     // ---- ICMP ----
@@ -253,17 +270,31 @@ public sealed class InboundGateTests
     }
 
     [Fact]
+    public void A_later_fragment_needs_her_socket_too()
+    {
+        SocketTuple socket = Opened(17, 40000, 53);
+        Assert.Equal(DropReason.None, Decide(Packet.UdpFragment(Host, 53, Inner, 40000, 7, first: true)));
+        _sockets.Open(socket, Bob);
+        Assert.Equal(DropReason.ReceiverNotOwner, Decide(Packet.UdpFragment(Host, 53, Inner, 40000, 7, first: false)));
+        _sockets.Close(socket);
+        Assert.Equal(DropReason.OwnerUnknown, Decide(Packet.UdpFragment(Host, 53, Inner, 40000, 7, first: false)));
+    }
+
+    [Fact]
     public void Fragment_memory_is_bounded()
     {
         var memory = new FragmentMemory();
         IpAddr source = IpAddr.Parse(Host);
-        for (uint id = 0; id < 65; id++) memory.Remember(source, 17, id, 1000);
-        Assert.False(memory.Known(source, 17, 0, 1000));
-        Assert.True(memory.Known(source, 17, 1, 1000));
-        Assert.True(memory.Known(source, 17, 64, 31_000));
-        Assert.False(memory.Known(source, 17, 64, 31_001));
-        Assert.False(memory.Known(source, 6, 64, 1000));
-        Assert.False(new FragmentMemory().Known(default, 0, 0, 1000));
+        var flow = new FlowKey(17, IpAddr.Parse(Inner), 40000, source, 53);
+        for (uint id = 0; id < 65; id++) memory.Remember(source, 17, id, flow, 1000);
+        Assert.False(Known(0, 17, 1000));
+        Assert.True(Known(1, 17, 1000));
+        Assert.True(Known(64, 17, 31_000));
+        Assert.False(Known(64, 17, 31_001));
+        Assert.False(Known(64, 6, 1000));
+        Assert.False(new FragmentMemory().TryFind(default, 0, 0, 1000, out _));
+
+        bool Known(uint id, byte protocol, long now) => memory.TryFind(source, protocol, id, now, out FlowKey found) && found == flow;
     }
 
     [Fact]
@@ -289,5 +320,5 @@ public sealed class InboundGateTests
     private DropReason Decide(Packet packet) => Decide(packet, out _);
 
     private DropReason Decide(Packet packet, out Flow? flow) =>
-        new InboundGate(new OwnerLookup(OwnerLookupMode.Kernel, _sockets, _sockets), OwnerLookupMode.Kernel).Decide(_tunnel, packet.Info, packet.Bytes, _now, out flow);
+        new InboundGate(new OwnerLookup(_mode, _sockets, _sockets), _mode).Decide(_tunnel, packet.Info, packet.Bytes, _now, out flow);
 }

@@ -67,10 +67,11 @@ public abstract class TransferTests(LabFixture lab) : LabTests(lab)
         (double median, double worst) = await MeasureAsync(300);
         if (median >= 5 || worst > 40)
             (median, worst) = await MeasureAsync(300); // once more: other work on the machine can hold anybody up
-        // Owner lookup in /proc reads a table once for each new connection: that read is the kernel's, and is measured beside.
+        // Owner lookup in /proc reads a table twice for each new connection (its SYN goes out, its SYN-ACK comes in): these reads are
+        // the kernel's, and what one costs is measured beside.
         double lookup = Lab.OwnerLookup == "procfs" ? await LookupCostAsync() : 0;
-        Assert.True(median < 5 + lookup, $"median {median:F2} ms, worst {worst:F2} ms, a look into /proc {lookup:F2} ms");
-        Assert.True(worst <= 40 + (2 * lookup), $"median {median:F2} ms, worst {worst:F2} ms, a look into /proc {lookup:F2} ms");
+        Assert.True(median < 5 + (2 * lookup), $"median {median:F2} ms, worst {worst:F2} ms, a look into /proc {lookup:F2} ms");
+        Assert.True(worst <= 40 + (4 * lookup), $"median {median:F2} ms, worst {worst:F2} ms, a look into /proc {lookup:F2} ms");
 
         async Task<double> LookupCostAsync()
         {
