@@ -1,6 +1,7 @@
 using System.IO.Enumeration;
 using Mono.Unix;
 using Mono.Unix.Native;
+using PersonalVpn.Daemon.Tunnels;
 
 namespace PersonalVpn.Daemon.Control;
 
@@ -20,7 +21,7 @@ internal static class AccessPolicy
         if (config.AllowUsers.Count > 0 && !Matches(config.AllowUsers, name)) return $"user {name} is not among AllowUsers in forwarder.conf";
         if (config.DenyGroups.Count == 0 && config.AllowGroups.Count == 0) return null;
 
-        IReadOnlyList<string> groups = Groups(name);
+        if (Groups(name) is not { } groups) return $"the groups of user {name} cannot be told, and forwarder.conf names groups; try again, or ask the administrator";
         if (groups.Any(g => Matches(config.DenyGroups, g))) return $"user {name} is in a group that DenyGroups in forwarder.conf names";
         if (config.AllowGroups.Count > 0 && !groups.Any(g => Matches(config.AllowGroups, g))) return $"user {name} is in no group that AllowGroups in forwarder.conf names";
         return null;
@@ -36,13 +37,10 @@ internal static class AccessPolicy
     private static bool Matches(IReadOnlyList<string> patterns, string name) =>
         patterns.Any(p => FileSystemName.MatchesSimpleExpression(p, name, ignoreCase: false));
 
-    private static List<string> Groups(string user)
-    {
-        var names = new List<string>();
-        uint primary = (uint)new UnixUserInfo(user).GroupId;
-        foreach (UnixGroupInfo group in UnixGroupInfo.GetLocalGroups())
-            if (group.GroupId == primary || group.GetMemberNames().Contains(user)) names.Add(group.GroupName);
-        if (names.Count == 0 && Syscall.getgrgid(primary) is { } g) names.Add(g.gr_name);
-        return names;
-    }
+    // As the system's own id(1) resolves them, every name service included: enumerating groups would miss those that cannot be listed.
+    private static List<string>? Groups(string user) =>
+        SystemCommand.Run("id", null, out string ids, "-G", "--", user) is null
+            ? [.. ids.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+                .Select(id => uint.TryParse(id, out uint gid) ? Syscall.getgrgid(gid)?.gr_name : null).OfType<string>()]
+            : null;
 }

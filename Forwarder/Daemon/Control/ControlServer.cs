@@ -33,7 +33,12 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
         while (!_stop)
         {
             int n = _epoll.Wait(events, (int)Math.Max(0, nextTick - Environment.TickCount64));
-            for (int i = 0; i < n && !_stop; i++) Dispatch(events[i].Data);
+            for (int i = 0; i < n && !_stop; i++)
+            {
+                // Whatever one connection brings about, the tunnels of the others go on.
+                try { Dispatch(events[i].Data); }
+                catch (Exception e) { LogConnectionFailed(e); }
+            }
             if (Environment.TickCount64 < nextTick) continue;
             nextTick = Environment.TickCount64 + 1000;
             everySecond();
@@ -187,6 +192,9 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
 
     [LoggerMessage(102, LogLevel.Information, "uid {Uid}: {Operation} refused: {Why}")]
     private partial void LogRefused(uint uid, ForwarderOperation operation, string why);
+
+    [LoggerMessage(104, LogLevel.Error, "control socket: a connection could not be served")]
+    private partial void LogConnectionFailed(Exception e);
 
     [LoggerMessage(103, LogLevel.Error, "uid {Uid}: {Operation} failed")]
     private partial void LogFailed(uint uid, ForwarderOperation operation, Exception e);

@@ -84,6 +84,8 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     {
         var victims = manager.VisibleTo(from.Peer.Uid).Where(t => request.All || IsMeant(t.Gateway, request.Gateway)).ToList();
         if (victims.Count == 0 && !request.All) throw new RequestException(ForwarderError.NotFound, $"you have no tunnel to {request.Gateway}; pvpn status lists yours");
+        // The asker's own tunnel may be among them: then this connection holds none any more, and lives to hear the answer.
+        if (from.Tunnel is { } own && victims.Contains(own)) from.Tunnel = null;
         manager.Remove(victims);
         return new Answer(new ForwarderReply { Tunnels = [.. victims.Select(t => t.ToStatus())] });
     }

@@ -36,7 +36,9 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     public void Install(ushort queue)
     {
         IReadOnlyList<TunnelState> former = state.Read(out string? problem);
-        if (problem is not null) LogStateUnreadable(problem);
+        // Whose destinations were blocked is not known then; what the crash left in the kernel blocks them on, so it is not touched.
+        if (problem is not null)
+            throw new InvalidOperationException($"the record of a former run cannot be read ({problem}); its tunnels stay blocked. Remove the file to let them go, then start again");
         foreach (TunnelState t in former) table.Add(t);
         ReinstallFirewall(queue);
         kernel.Adopt(KernelPlan.For(table.All));
@@ -77,7 +79,9 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         table.Add(tunnel);
         FindInterfaces();
         Opened?.Invoke(tunnel);
-        int aborted = Connections.AbortOlder(tunnel);
+        int aborted = 0;
+        try { aborted = Connections.AbortOlder(tunnel); }
+        catch (LinuxException e) { LogAbortFailed(e); }
         LogOpened(uid, tunnel.Gateway, tunnel.Device, aborted);
         return (tunnel, theirs);
     }
@@ -161,8 +165,6 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     [LoggerMessage(302, LogLevel.Information, "uid {Uid}: tunnel to {Gateway} removed")]
     private partial void LogRemoved(uint uid, string gateway);
 
-    [LoggerMessage(303, LogLevel.Warning, "the record of a former run cannot be read ({Problem}); what it left is removed")]
-    private partial void LogStateUnreadable(string problem);
 
     [LoggerMessage(304, LogLevel.Error, "connections from an inner address that goes could not be aborted; what they send again may go by the ordinary route")]
     private partial void LogAbortFailed(Exception e);
