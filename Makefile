@@ -63,7 +63,8 @@ install: build
 	    test -e $(DESTDIR)$(SYSCONFDIR)/pvpn/$$f || install -m 644 Scripts/examples/$$f $(DESTDIR)$(SYSCONFDIR)/pvpn/$$f; done
 	install -d $(DESTDIR)$(UNITDIR)
 	@set -e; for u in pvpnd pvpn-server; do \
-	    sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' Scripts/systemd/$$u.service >$(DESTDIR)$(UNITDIR)/$$u.service; done
+	    sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' Scripts/systemd/$$u.service >$(DESTDIR)$(UNITDIR)/$$u.service; \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/$$u.service; done
 	@set -e; for m in $(wildcard docs/man/*.[1-8]); do \
 	    install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 

@@ -22,7 +22,7 @@ internal static class Program
             Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
             return 0;
         }
-        ParseResult parsed = Build().Parse(args);
+        ParseResult parsed = Build().Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0) return Fail($"{parsed.Errors[0].Message.TrimEnd('.')}; see {Name} --help", 2);
         try
         {

@@ -26,7 +26,7 @@ internal static class Program
                 return ExitCodes.Success;
             }
             RootCommand root = CommandLine.Build(command);
-            ParseResult parsed = root.Parse(own);
+            ParseResult parsed = root.Parse(own, new ParserConfiguration { ResponseFileTokenReplacer = null });
             if (parsed.Errors.Count > 0) throw new UserError(CommandLine.Explain(parsed.Errors), ExitCodes.Usage);
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }

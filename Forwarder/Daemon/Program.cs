@@ -22,7 +22,7 @@ internal static class Program
             Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
             return 0;
         }
-        ParseResult parsed = root.Parse(args);
+        ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0) return Fail($"{parsed.Errors[0].Message.TrimEnd('.')}; see {Name} --help", 2);
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }

@@ -44,7 +44,7 @@ internal sealed class GatewayConnection : IDisposable
                 forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Mark }, socket.Fd);
                 int error = socket.TryConnect(new IPEndPoint(address, port), timeout);
                 if (error == 0) return Secure(socket, host, port, timeout);
-                last = Explain(error, address, port, timeout);
+                last = Explain(-error, address, port, timeout);
             }
             catch
             {

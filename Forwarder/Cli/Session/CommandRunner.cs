@@ -30,7 +30,7 @@ internal sealed class CommandRunner : IDisposable
         }
         catch (Win32Exception e)
         {
-            throw new UserError($"{command[0]}: {e.Message}");
+            throw new UserError($"{command[0]}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(e.NativeErrorCode)}");
         }
     }
 

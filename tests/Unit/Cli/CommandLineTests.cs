@@ -59,6 +59,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("the port must be a number", "gw:x")]
     [InlineData("destination '10.0.0.1/8'", "gw", "10.0.0.1/8")]
     [InlineData("-f goes with no command", "-f", "gw", "--", "true")]
+    [InlineData("'@gw': the user name before @ is empty", "@gw")] // and not the name of a file with arguments
     [InlineData("unknown keyword 'Prot'; did you mean Port?", "-o", "Prot=1", "gw")]
     [InlineData("-o needs one Keyword=value", "-l", "alice\nPort=1", "gw")]
     public void Usage_errors_exit_2(string problem, params string[] arguments) => Failed(2, problem, arguments);

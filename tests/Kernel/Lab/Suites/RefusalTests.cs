@@ -23,6 +23,27 @@ public sealed class RefusalTests(KernelTunLab lab) : LabTests(lab)
         await RefusedAsync("alice", "mallory", Arguments("alice", $"{Lab.State}/home/alice/.ssh/id_rsa", "mallory"), "mallory");
     }
 
+    /// <summary>Port 4 has no listener; nobody has the address, and no neighbour discovery ends within a second.</summary>
+    [Theory]
+    [InlineData(LabFixture.Gateway, "connection refused; is pvpn-server running there")]
+    [InlineData("10.99.1.77", "no answer within 1 s")]
+    public async Task A_gateway_that_does_not_answer(string gateway, string problem)
+    {
+        CommandResult result = await Lab.RunAsync("alice", "pvpn", "-p", "4", "-o", "ConnectTimeout=1",
+            "-i", $"{Lab.State}/home/alice/.ssh/id_rsa", $"alice@{gateway}");
+        Assert.Equal(255, result.ExitCode);
+        Assert.Contains(problem, Assert.Single(result.ErrorLines), StringComparison.Ordinal);
+    }
+
+    /// <summary>The reason in the system's words alone; the tunnel that came up for the command is taken down again.</summary>
+    [Fact]
+    public async Task A_command_that_does_not_exist()
+    {
+        CommandResult result = await Lab.RunAsync("alice", [.. Arguments("alice", $"{Lab.State}/home/alice/.ssh/id_rsa"), "--", "/nonexistent/x"]);
+        Assert.Equal(255, result.ExitCode);
+        Assert.Equal("pvpn: /nonexistent/x: No such file or directory", result.ErrorLines[^1]);
+    }
+
     [Fact]
     public async Task A_revoked_key()
     {
