@@ -26,7 +26,9 @@ internal static class SystemCommand
         try
         {
             using Process process = Process.Start(start)!;
-            Task<string> errors = process.StandardError.ReadToEndAsync(), text = process.StandardOutput.ReadToEndAsync();
+            // Disposing a Process leaves the pipes that were read to the garbage collector, and a daemon makes little garbage.
+            using StreamReader stderr = process.StandardError, stdout = process.StandardOutput;
+            Task<string> errors = stderr.ReadToEndAsync(), text = stdout.ReadToEndAsync();
             if (input is not null) process.StandardInput.Write(input);
             process.StandardInput.Close();
             if (!process.WaitForExit(TimeLimit))

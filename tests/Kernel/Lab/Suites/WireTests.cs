@@ -63,7 +63,7 @@ public abstract class WireTests(LabFixture lab) : LabTests(lab)
         IReadOnlyList<WirePacket> packets = await tap.StopAsync();
         TunnelStatus after = (await Lab.StatusAsync("alice")).Single();
         Assert.Equal((before.PacketsOut, before.PacketsIn), (after.PacketsOut, after.PacketsIn));
-        Assert.Equal(0, after.Dropped.Values.Sum());
+        Assert.True(after.Dropped.Values.Sum() == before.Dropped.Values.Sum(), $"dropped: {string.Join(", ", after.Dropped)}; before: {string.Join(", ", before.Dropped)}");
         Assert.True(TlsWitness.Contains(packets, Mark), "bob's packets were not on the wire");
     }
 
