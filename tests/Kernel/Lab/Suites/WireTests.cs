@@ -63,7 +63,8 @@ public abstract class WireTests(LabFixture lab) : LabTests(lab)
         IReadOnlyList<WirePacket> packets = await tap.StopAsync();
         TunnelStatus after = (await Lab.StatusAsync("alice")).Single();
         Assert.Equal((before.PacketsOut, before.PacketsIn), (after.PacketsOut, after.PacketsIn));
-        Assert.True(after.Dropped.Values.Sum() == before.Dropped.Values.Sum(), $"dropped: {string.Join(", ", after.Dropped)}; before: {string.Join(", ", before.Dropped)}");
+        // What the inner host still sends to the owner's connections of an earlier test may be dropped on the way in; on the way out, nothing.
+        Assert.DoesNotContain(after.Dropped, d => d.Key != "unsolicited" && d.Value != before.Dropped.GetValueOrDefault(d.Key));
         Assert.True(TlsWitness.Contains(packets, Mark), "bob's packets were not on the wire");
     }
 
