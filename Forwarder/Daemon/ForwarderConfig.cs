@@ -15,7 +15,7 @@ internal sealed record ForwarderConfig
     private static readonly string[] Keywords =
     [
         "ControlSocket", "AllowUsers", "DenyUsers", "AllowGroups", "DenyGroups", "PermitDestination", "PermitAddress",
-        "MaxTunnelsPerUser", "QueueNumber", "OwnerLookup", "LogLevel",
+        "MaxTunnelsPerUser", "QueueNumber", "OwnerLookup", "FastPath", "LogLevel",
     ];
 
     /// <summary>
@@ -38,6 +38,9 @@ internal sealed record ForwarderConfig
     public int MaxTunnelsPerUser { get; init; } = 8;
     public ushort QueueNumber { get; init; } = 7570;
     public OwnerLookupMode OwnerLookup { get; init; } = OwnerLookupMode.Kernel;
+
+    /// <summary>Users' processes read their tunnel's device themselves; needs the kernel's own evidence of owners.</summary>
+    public bool FastPath { get; init; } = true;
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
     /// <summary>Reads the file. A missing file at the default path means defaults; any other problem is a one-line error.</summary>
@@ -81,6 +84,7 @@ internal sealed record ForwarderConfig
         "maxtunnelsperuser" => config with { MaxTunnelsPerUser = line.Number(0, 1000) },
         "queuenumber" => config with { QueueNumber = (ushort)line.Number(0, 65534) },
         "ownerlookup" => config with { OwnerLookup = line.Choice<OwnerLookupMode>() },
+        "fastpath" => config with { FastPath = line.YesNo() },
         "loglevel" => config with { LogLevel = LogLevels.Read(line) },
         _ => throw line.Unknown(Keywords),
     };

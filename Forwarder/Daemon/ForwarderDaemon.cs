@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Daemon.Control;
+using PersonalVpn.Daemon.Flows;
 using PersonalVpn.Daemon.Inbound;
 using PersonalVpn.Daemon.Outbound;
 using PersonalVpn.Daemon.Tunnels;
@@ -25,6 +26,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
     private readonly TunnelManager _manager;
     private readonly QueueWorker[] _queues;
     private readonly InboundWorker _inbound;
+    private readonly FlowLog _flowLog;
     private readonly List<SockDiag> _diags = [];
     private readonly LinuxSocket _listener;
     private readonly ControlServer _control;
@@ -42,8 +44,9 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _listener = LinuxSocket.ListenUnix(config.ControlSocket, 0x1b6 /* 0666: SO_PEERCRED and the request table decide, not the file's mode */);
         _kernel = new KernelState(log);
         _manager = new TunnelManager(_table, _kernel, new StateFile(config.ControlSocket + ".state"), () => _config, log);
+        _flowLog = new FlowLog(config.QueueNumber, _table, log);
         _queues = [NewQueue(config.QueueNumber, gso: true), NewQueue((ushort)(config.QueueNumber + 1), gso: false)];
-        _inbound = new InboundWorker(new InboundGate(NewLookup(), config.OwnerLookup), log);
+        _inbound = new InboundWorker(new InboundGate(NewLookup(), config.OwnerLookup, _flowLog), log);
         _manager.Opened += _inbound.Add;
         _manager.Closing += _inbound.Remove;
         foreach (QueueWorker q in _queues) _manager.Closing += q.Forget;
@@ -56,6 +59,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _manager.Install(_config.QueueNumber);
         foreach (QueueWorker q in _queues) q.Start();
         _inbound.Start();
+        _flowLog.Start();
         ready();
         _control.Run(EverySecond);
         LogStopping();
@@ -84,6 +88,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _control.Dispose();
         foreach (QueueWorker q in _queues) q.Dispose();
         _inbound.Dispose();
+        _flowLog.Dispose();
         foreach (SockDiag d in _diags) d.Dispose();
         _kernel.Dispose();
         _listener.Dispose();
@@ -93,7 +98,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
     {
         var diag = new SockDiag();
         _diags.Add(diag);
-        return new QueueWorker(number, gso, _table, new OwnerGate(NewLookup(), _config.OwnerLookup), diag, _log);
+        return new QueueWorker(number, gso, _table, new OwnerGate(NewLookup(), _config.OwnerLookup, _flowLog), diag, _log);
     }
 
     private OwnerLookup NewLookup()

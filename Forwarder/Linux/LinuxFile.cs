@@ -39,6 +39,20 @@ public sealed class LinuxFile : LinuxHandle
         }
     }
 
+    /// <summary>Reads what is there without waiting, whatever the open file's mode (preadv2 with RWF_NOWAIT).</summary>
+    /// <returns>Bytes (0 at the end) or a negative errno: EAGAIN when there is nothing.</returns>
+    public unsafe int ReadNoWait(Span<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            IoVec piece = new() { iov_base = (nint)p, iov_len = (nuint)buffer.Length };
+            int n;
+            do n = Result(Native.PReadV2(this, &piece, 1, -1, UioH.RWF_NOWAIT));
+            while (n == -Errno.EINTR);
+            return n;
+        }
+    }
+
     /// <summary>Writes once. EINTR is retried.</summary>
     /// <returns>Bytes or a negative errno.</returns>
     public unsafe int Write(ReadOnlySpan<byte> buffer)

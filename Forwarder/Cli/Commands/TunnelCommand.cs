@@ -57,7 +57,8 @@ internal sealed class TunnelCommand
             stop.Arm(() => { forwarder.Socket.Shutdown(); gateway?.Socket.Shutdown(); });
             gateway = GatewayConnection.Open(_host, _port, _config.ConnectTimeout, forwarder, Verbose);
             OpenedTunnel tunnel = Establish(gateway, forwarder);
-            using (tunnel.Channel) return Keep(gateway, forwarder, tunnel, stop);
+            using (tunnel.Channel)
+            using (tunnel.Device) return Keep(gateway, forwarder, tunnel, stop);
         }
         catch (Exception) when (stop.Requested is { } signal)
         {
@@ -106,7 +107,7 @@ internal sealed class TunnelCommand
 
     private int Keep(GatewayConnection gateway, ForwarderClient forwarder, OpenedTunnel tunnel, StopSignals stop)
     {
-        var pump = new PacketPump(gateway, tunnel.Channel);
+        var pump = new PacketPump(gateway, tunnel.Channel, tunnel.Device);
         using var watch = new ForwarderWatch(forwarder);
         stop.Arm(null);
         pump.Start();

@@ -13,9 +13,10 @@ namespace PersonalVpn.Cli.Connect;
 /// <summary>A TLS session with a gateway: socket marked by pvpnd, handshake done, certificate seen but not yet judged.</summary>
 internal sealed class GatewayConnection : IDisposable
 {
-    private GatewayConnection(LinuxSocket socket, BlockingStream transport, SslStream tls, ServerCertificateObserver certificate)
+    private GatewayConnection(LinuxSocket socket, EventLoop loop, NonBlockingStream transport, SslStream tls, ServerCertificateObserver certificate)
     {
         Socket = socket;
+        Loop = loop;
         Transport = transport;
         Tls = tls;
         Certificate = certificate;
@@ -23,7 +24,11 @@ internal sealed class GatewayConnection : IDisposable
     }
 
     public LinuxSocket Socket { get; }
-    public BlockingStream Transport { get; }
+
+    /// <summary>The thread that completes what the transport waits for; later the packet loop.</summary>
+    public EventLoop Loop { get; }
+
+    public NonBlockingStream Transport { get; }
     public SslStream Tls { get; }
     public ServerCertificateObserver Certificate { get; }
     public ControlChannel Control { get; }
@@ -60,6 +65,7 @@ internal sealed class GatewayConnection : IDisposable
     {
         Tls.Dispose();
         Transport.Dispose();
+        Loop.Dispose();
         Socket.Dispose();
     }
 
@@ -77,7 +83,9 @@ internal sealed class GatewayConnection : IDisposable
     {
         socket.SetNoDelay();
         var observer = new ServerCertificateObserver();
-        var transport = new BlockingStream(socket);
+        var loop = new EventLoop();
+        loop.Start("packets");
+        var transport = new NonBlockingStream(socket, loop);
         var tls = new SslStream(transport, leaveInnerStreamOpen: true);
         using var limit = new Timer(_ => socket.Shutdown(), null, timeout, Timeout.InfiniteTimeSpan);
         try
@@ -86,17 +94,22 @@ internal sealed class GatewayConnection : IDisposable
         }
         catch (Exception e) when (e is AuthenticationException or IOException)
         {
-            tls.Dispose();
-            transport.Dispose();
+            End();
             throw new UserError($"{host} port {port}: no TLS 1.3 handshake; is a pvpn-server listening there? ({(e.InnerException ?? e).Message})");
         }
         if (!TlsSettings.IsTunnel(tls))
         {
-            tls.Dispose();
-            transport.Dispose();
+            End();
             throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
         }
-        return new GatewayConnection(socket, transport, tls, observer);
+        return new GatewayConnection(socket, loop, transport, tls, observer);
+
+        void End()
+        {
+            tls.Dispose();
+            transport.Dispose();
+            loop.Dispose();
+        }
     }
 
     private static string Explain(int errno, IPAddress address, int port, TimeSpan timeout) => errno switch

@@ -7,7 +7,7 @@ using PersonalVpn.Tunnel.Protocol;
 namespace PersonalVpn.Cli.Connect;
 
 /// <summary>What the two sides agreed on.</summary>
-internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix> Routes, LinuxSocket Channel, string Device);
+internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix> Routes, LinuxSocket Channel, TunDevice? Device);
 
 /// <summary>
 /// Asks the server for addresses and routes and the daemon for a tunnel with them. When an address is in use on this host (another
@@ -38,8 +38,10 @@ internal static class TunnelOpener
                     Routes = [.. routes.Select(r => r.ToString())],
                     Mtu = config.Mtu,
                     Transport = "tls",
-                }, -1, out LinuxSocket? channel);
-                return new OpenedTunnel(config, routes, channel ?? throw new UserError("the forwarder sent no packet channel; are pvpn and pvpnd of the same version?"), reply.Device ?? "");
+                    FastPath = true,
+                }, -1, out int[] fds);
+                if (fds.Length == 0) throw new UserError("the forwarder sent no packet channel; are pvpn and pvpnd of the same version?");
+                return new OpenedTunnel(config, routes, LinuxSocket.FromFd(fds[0]), fds.Length > 1 ? TunDevice.FromFd(fds[1], reply.Device ?? "") : null);
             }
             catch (ForwarderRefusedException e) when (e.Code == ForwarderError.AddressInUse && avoid.Count + 2 <= ProtocolConstants.MaxAvoid)
             {

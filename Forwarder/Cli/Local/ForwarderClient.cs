@@ -31,24 +31,27 @@ internal sealed class ForwarderClient : IDisposable
     }
 
     /// <summary>Asks; a refusal becomes a <see cref="ForwarderRefusedException"/>.</summary>
-    public ForwarderReply Ask(ForwarderRequest request, int fd = -1) => Ask(request, fd, out _);
-
-    /// <summary>Asks for something that comes with a descriptor, which is the caller's.</summary>
-    public ForwarderReply Ask(ForwarderRequest request, int fd, out LinuxSocket? descriptor)
+    public ForwarderReply Ask(ForwarderRequest request, int fd = -1)
     {
-        descriptor = null;
+        ForwarderReply reply = Ask(request, fd, out int[] descriptors);
+        foreach (int unexpected in descriptors) LinuxSocket.CloseFd(unexpected);
+        return reply;
+    }
+
+    /// <summary>Asks for something that comes with descriptors, which are the caller's.</summary>
+    public ForwarderReply Ask(ForwarderRequest request, int fd, out int[] descriptors)
+    {
         byte[] message = ForwarderProtocol.Encode(request);
         if (message.Length > ForwarderProtocol.MaxMessage) throw new UserError("the request is too long for the forwarder; give fewer destinations");
         int sent = fd < 0 ? Socket.Send(message) : Socket.SendWithFds(message, [fd]);
         if (sent != message.Length) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
-        Span<int> fds = stackalloc int[1];
+        Span<int> fds = stackalloc int[2];
         int n = Socket.ReceiveWithFds(_message, fds, out int count, out bool truncated);
+        descriptors = fds[..count].ToArray();
         if (n <= 0 || truncated) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
-        if (count > 0) descriptor = LinuxSocket.FromFd(fds[0]);
         ForwarderReply reply = ForwarderProtocol.DecodeReply(_message.AsSpan(0, n)) ?? throw new UserError("the forwarder's answer makes no sense; are pvpn and pvpnd of the same version?");
         if (reply.Code == ForwarderError.None) return reply;
-        descriptor?.Dispose();
-        descriptor = null;
+        foreach (int unused in descriptors) LinuxSocket.CloseFd(unused);
         throw new ForwarderRefusedException(reply.Code, reply.Error ?? "refused");
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Security;
 using System.Security.Cryptography;
 using PersonalVpn.Cli.Connect;
 using PersonalVpn.Linux;
@@ -10,22 +11,42 @@ namespace PersonalVpn.Cli.Session;
 internal sealed record PumpEnd(bool ByForwarder, string Reason);
 
 /// <summary>
-/// The user's process as a packet path: two threads and no queue of its own.
+/// The user's process as a packet path: one thread, no queue of its own.
 /// <code>
-/// up:   channel ─ read one packet, then all that are there ─► one TLS write ─► one send
-/// down: one TLS read ─► frames ─► channel, one message each
+/// up:   port ─ all packets that are there ─► one TLS write ─► one send
+/// down: one TLS read ─► frames ─► the device, or the channel
 /// </code>
-/// Both sides block: when the server is slow, the channel fills, pvpnd holds packets, and the kernel slows the sending sockets.
-/// A frame on the channel is the frame on the wire, so packets pass through here without being touched.
+/// One thread for both directions: a packet and its answer find it on the processor where the last one left it. When the server is
+/// slow the ports are not read, and the kernel slows the sending sockets.
 /// </summary>
-internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
+internal sealed class PacketPump
 {
     // Sixteen TLS records: beyond that a larger batch gains nothing.
     private const int BatchBytes = 256 * 1024;
 
+    // With more than this unsent the ports are left alone until it has gone: buffers are latency.
+    private const int MaxPending = 128 * 1024;
+
+    // After this many reads in a row the other direction has its turn.
+    private const int ReadsPerTurn = 16;
+
+    private readonly GatewayConnection _gateway;
+    private readonly ChannelPort _channel;
+    private readonly TunPort? _device;
+    private readonly Uplink[] _uplinks;
+    private readonly byte[] _batch = GC.AllocateUninitializedArray<byte>(BatchBytes + ProtocolConstants.MaxPacketFrameSize, pinned: true);
     private readonly Lock _sendGate = new();
     private readonly TaskCompletionSource<PumpEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lastReceived = Stopwatch.GetTimestamp();
+    private volatile bool _paused;
+
+    public PacketPump(GatewayConnection gateway, LinuxSocket channel, TunDevice? device)
+    {
+        _gateway = gateway;
+        _channel = new ChannelPort(channel);
+        _device = device is null ? null : new TunPort(device);
+        _uplinks = [new Uplink(this, _channel), .. _device is null ? [] : new[] { new Uplink(this, _device) }];
+    }
 
     /// <summary>Completes with the reason when either direction ends.</summary>
     public Task<PumpEnd> Ended => _ended.Task;
@@ -33,11 +54,15 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
     /// <summary>Time since the server was last heard.</summary>
     public TimeSpan Silence => Stopwatch.GetElapsedTime(Interlocked.Read(ref _lastReceived));
 
-    public void Start()
+    private SslStream Tls => _gateway.Tls;
+
+    public void Start() => _gateway.Loop.Post(() =>
     {
-        new Thread(() => Guarded(Up)) { IsBackground = true, Name = "up" }.Start();
-        new Thread(() => Guarded(Down)) { IsBackground = true, Name = "down" }.Start();
-    }
+        _gateway.Transport.RunContinuationsAsynchronously = false;
+        _gateway.Transport.Drained = Resume;
+        foreach (Uplink u in _uplinks) _gateway.Loop.Register(u.Port.Fd, EpollEvents.EPOLLIN, u);
+        _ = Down();
+    });
 
     /// <summary>Asks the server for a sign of life.</summary>
     public void Ping() => SendControl(PingMessage.Encode(FrameType.Ping, BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8))));
@@ -45,71 +70,93 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
     /// <summary>Says goodbye, as far as the server can still be told.</summary>
     public void SendClose(string text) => SendControl(new CloseMessage(CloseReason.Normal, text).Encode());
 
-    private void Guarded(Func<PumpEnd> direction)
-    {
-        try { _ended.TrySetResult(direction()); }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or ProtocolException or InvalidOperationException)
-        {
-            _ended.TrySetResult(Lost((e.InnerException ?? e).Message));
-        }
-    }
+    private static readonly PumpEnd PortClosed = new(true, "pvpnd closed the packet channel");
+
+    private static PumpEnd Lost(string reason) => new(false, reason);
 
     private void SendControl(byte[] frame)
+    {
+        Send(frame);
+        if (_paused) _gateway.Loop.Post(Resume);
+    }
+
+    private void Send(ReadOnlySpan<byte> frames)
     {
         try
         {
             lock (_sendGate)
             {
-                gateway.Tls.Write(frame);
-                gateway.Tls.Flush();
+                Tls.Write(frames);
+                _gateway.Transport.Push();
             }
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
-        {
-            _ended.TrySetResult(Lost((e.InnerException ?? e).Message));
-        }
+        catch (Exception e) when (IsConnectionLoss(e)) { _ended.TrySetResult(Lost((e.InnerException ?? e).Message)); }
     }
 
-    private static readonly PumpEnd ChannelClosed = new(true, "pvpnd closed the packet channel");
+    private static bool IsConnectionLoss(Exception e) => e is IOException or ObjectDisposedException or ProtocolException or InvalidOperationException;
 
-    private static PumpEnd Lost(string reason) => new(false, reason);
-
-    private PumpEnd Up()
+    private void Up(Uplink from)
     {
-        byte[] batch = GC.AllocateUninitializedArray<byte>(BatchBytes + ProtocolConstants.MaxPacketFrameSize, pinned: true);
-        while (true)
+        int length = 0;
+        while (length < BatchBytes)
         {
-            int length = channel.Receive(batch);
-            if (length <= 0) return ChannelClosed;
-            while (length < BatchBytes)
+            int n = from.Port.Receive(_batch.AsSpan(length));
+            if (n == 0) break;
+            if (n < 0)
             {
-                int more = channel.Receive(batch.AsSpan(length), SocketFlags.MSG_DONTWAIT);
-                if (more <= 0) break;
-                length += more;
+                _gateway.Loop.Unregister(from.Port.Fd);
+                _ended.TrySetResult(PortClosed);
+                break;
             }
-            lock (_sendGate)
-            {
-                gateway.Tls.Write(batch.AsSpan(0, length));
-                gateway.Tls.Flush();
-            }
+            length += n;
         }
+        if (length == 0) return;
+        Send(_batch.AsSpan(0, length));
+        if (_gateway.Transport.PendingBytes > MaxPending) Pause();
     }
 
-    private PumpEnd Down()
+    private void Pause()
     {
-        FrameBuffer frames = gateway.Control.Buffer;
-        while (true)
+        _paused = true;
+        foreach (Uplink u in _uplinks) _gateway.Loop.Modify(u.Port.Fd, 0);
+    }
+
+    // On the loop's thread, when everything has been sent; or when somebody else may have sent the rest.
+    private void Resume()
+    {
+        if (!_paused || _gateway.Transport.PendingBytes > MaxPending || _ended.Task.IsCompleted) return;
+        _paused = false;
+        foreach (Uplink u in _uplinks) _gateway.Loop.Modify(u.Port.Fd, EpollEvents.EPOLLIN);
+    }
+
+    private async Task Down()
+    {
+        try { _ended.TrySetResult(await ReadAsync().ConfigureAwait(false)); }
+        catch (Exception e) when (IsConnectionLoss(e)) { _ended.TrySetResult(Lost((e.InnerException ?? e).Message)); }
+    }
+
+    private async Task<PumpEnd> ReadAsync()
+    {
+        FrameBuffer frames = _gateway.Control.Buffer;
+        for (int turn = 1; ; turn++)
         {
-            while (frames.TryNext(out FrameType type, out Span<byte> frame) is var status && status != FrameStatus.NeedMore)
-            {
-                if (status == FrameStatus.Malformed) return Lost("the server sent a malformed frame");
-                if (Handle(type, frame) is { } end) return end;
-            }
-            int n = gateway.Tls.Read(frames.Space().Span);
+            if (HandleAll(frames) is { } end) return end;
+            int n = await Tls.ReadAsync(frames.Space()).ConfigureAwait(false);
             if (n == 0) return Lost("the server closed the connection");
             Interlocked.Exchange(ref _lastReceived, Stopwatch.GetTimestamp());
             frames.Advance(n);
+            if (turn % ReadsPerTurn == 0) await new LoopYield(_gateway.Loop);
         }
+    }
+
+    private PumpEnd? HandleAll(FrameBuffer frames)
+    {
+        while (frames.TryNext(out FrameType type, out Span<byte> frame) is var status && status != FrameStatus.NeedMore)
+        {
+            if (status == FrameStatus.Malformed) return Lost("the server sent a malformed frame");
+            if (Handle(type, frame) is { } end) return end;
+        }
+        return null;
     }
 
     private PumpEnd? Handle(FrameType type, Span<byte> frame)
@@ -118,8 +165,8 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
         switch (type)
         {
             case FrameType.Packet:
-                int sent = channel.Send(frame);
-                return sent == frame.Length ? null : ChannelClosed;
+                IPacketPort port = _device is { } tun && TunPort.Takes(frame) ? tun : _channel;
+                return port.Send(frame) ? null : PortClosed;
             case FrameType.Ping:
                 SendControl(PingMessage.Encode(FrameType.Pong, PingMessage.Decode(body)));
                 return null;
@@ -131,5 +178,13 @@ internal sealed class PacketPump(GatewayConnection gateway, LinuxSocket channel)
             default:
                 return Lost($"the server sent {type}, which has no place here");
         }
+    }
+
+    /// <summary>One port's events.</summary>
+    private sealed class Uplink(PacketPump pump, IPacketPort port) : IEventHandler
+    {
+        public IPacketPort Port { get; } = port;
+
+        public void OnEvents(uint events) => pump.Up(this);
     }
 }

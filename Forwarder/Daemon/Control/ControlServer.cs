@@ -119,8 +119,8 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
                 return;
             }
             ForwarderRequest? request = truncated || n > ForwarderProtocol.MaxMessage ? null : ForwarderProtocol.DecodeRequest(_message.AsSpan(0, n));
-            using LinuxSocket? descriptor = Answer(connection, request, fdCount > 0 ? fds[0] : -1, fdCount, out ForwarderReply reply);
-            if (!Reply(connection.Socket, reply, descriptor)) Drop(connection);
+            using UserEnd? descriptors = Answer(connection, request, fdCount > 0 ? fds[0] : -1, fdCount, out ForwarderReply reply);
+            if (!Reply(connection.Socket, reply, descriptors)) Drop(connection);
         }
         finally
         {
@@ -128,13 +128,13 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
         }
     }
 
-    private LinuxSocket? Answer(ControlConnection connection, ForwarderRequest? request, int fd, int fdCount, out ForwarderReply reply)
+    private UserEnd? Answer(ControlConnection connection, ForwarderRequest? request, int fd, int fdCount, out ForwarderReply reply)
     {
         try
         {
             Answer answer = table.Handle(connection, request, fd, fdCount);
             reply = answer.Reply;
-            return answer.Descriptor;
+            return answer.Descriptors;
         }
         catch (RequestException e)
         {
@@ -150,12 +150,10 @@ internal sealed partial class ControlServer(LinuxSocket listener, RequestTable t
         return null;
     }
 
-    private static bool Reply(LinuxSocket socket, ForwarderReply reply, LinuxSocket? descriptor)
+    private static bool Reply(LinuxSocket socket, ForwarderReply reply, UserEnd? descriptors)
     {
         byte[] message = ForwarderProtocol.Encode(reply);
-        int sent = descriptor is null
-            ? socket.Send(message, SocketFlags.MSG_DONTWAIT)
-            : socket.SendWithFds(message, [descriptor.Fd], SocketFlags.MSG_DONTWAIT);
+        int sent = socket.SendWithFds(message, descriptors is null ? [] : descriptors.Fds, SocketFlags.MSG_DONTWAIT);
         return sent == message.Length;
     }
 

@@ -62,7 +62,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     private Answer Open(ControlConnection from, ForwarderRequest request, int fd)
     {
         if (from.Tunnel is not null) throw new RequestException(ForwarderError.BadRequest, "this connection holds a tunnel already");
-        (TunnelState tunnel, LinuxSocket userEnd) = manager.Open(from.Peer.Uid, request);
+        (TunnelState tunnel, UserEnd userEnd) = manager.Open(from.Peer.Uid, request);
         from.Tunnel = tunnel;
         return new Answer(new ForwarderReply { Device = tunnel.Device }, userEnd);
     }
@@ -76,7 +76,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     }
 
     private Answer Status(ControlConnection from, ForwarderRequest request, int fd) =>
-        new(new ForwarderReply { Tunnels = [.. manager.VisibleTo(from.Peer.Uid).Select(t => t.ToStatus())] });
+        new(new ForwarderReply { Tunnels = [.. manager.VisibleTo(from.Peer.Uid).Select(manager.StatusOf)] });
 
     private Answer Check(ControlConnection from, ForwarderRequest request, int fd) => new(manager.Check(from.Peer.Uid, request.Destination));
 
@@ -86,8 +86,9 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
         if (victims.Count == 0 && !request.All) throw new RequestException(ForwarderError.NotFound, $"you have no tunnel to {request.Gateway}; pvpn status lists yours");
         // The asker's own tunnel may be among them: then this connection holds none any more, and lives to hear the answer.
         if (from.Tunnel is { } own && victims.Contains(own)) from.Tunnel = null;
+        var answer = new Answer(new ForwarderReply { Tunnels = [.. victims.Select(manager.StatusOf)] });
         manager.Remove(victims);
-        return new Answer(new ForwarderReply { Tunnels = [.. victims.Select(t => t.ToStatus())] });
+        return answer;
     }
 
     /// <summary>Is this tunnel meant? A host alone means every port of it; a host with a port that port alone, written or usual.</summary>
@@ -101,5 +102,5 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     }
 }
 
-/// <summary>A reply and, for Open, the descriptor that goes with it (sent, then closed here).</summary>
-internal sealed record Answer(ForwarderReply Reply, LinuxSocket? Descriptor = null);
+/// <summary>A reply and, for Open, the descriptors that go with it (sent, then closed here).</summary>
+internal sealed record Answer(ForwarderReply Reply, UserEnd? Descriptors = null);

@@ -15,6 +15,7 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
     private const long SweepInterval = 1000;
 
     private readonly Dictionary<FlowKey, Flow> _flows = [];
+    private readonly Queue<FlowKey> _noted = new();
     private long _sweptAt = long.MinValue / 2;
 
     /// <summary>The lock that guards this table and every <see cref="Flow"/> in it.</summary>
@@ -45,7 +46,23 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
         return flow;
     }
 
-    public void Remove(in FlowKey outbound) => _flows.Remove(outbound);
+    /// <summary>
+    /// Remembers a flow whose packets the kernel lets pass by itself, so its end is not seen here: the newest replace the oldest,
+    /// and there is always room. What it is needed for happens soon after (a last ACK) or is proven otherwise (ICMP errors).
+    /// </summary>
+    public Flow Note(in FlowKey outbound, long now)
+    {
+        if (!_flows.TryGetValue(outbound, out Flow? flow))
+        {
+            if (_noted.Count >= capacity / 2 || _flows.Count >= capacity)
+                while (_noted.TryDequeue(out FlowKey oldest) && !_flows.Remove(oldest)) { }
+            flow = new Flow(outbound) { Phase = FlowPhase.Open };
+            _flows.Add(outbound, flow);
+            _noted.Enqueue(outbound);
+        }
+        flow.LastSeen = flow.ProvenAt = now;
+        return flow;
+    }
 
     /// <summary>Forgets flows idle beyond their limit.</summary>
     public void Sweep(long now)
@@ -54,9 +71,6 @@ internal sealed class FlowTable(int capacity = FlowTable.DefaultCapacity)
         foreach ((FlowKey key, Flow flow) in _flows)
             if (now - flow.LastSeen > flow.IdleLimit) _flows.Remove(key);
     }
-
-    /// <summary>Forgets all: the tunnel's address has changed hands.</summary>
-    public void Clear() => _flows.Clear();
 
     /// <summary>Follows a TCP flow's life from the flags of one packet (RFC 9293 3.3.2, simplified).</summary>
     public static void Follow(Flow flow, byte tcpFlags, bool outbound, long now)

@@ -18,7 +18,7 @@ namespace PersonalVpn.Daemon.Inbound;
 /// <item>a later fragment: only after its first one passed, and the same socket is still there.</item>
 /// </list>
 /// </summary>
-internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
+internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode, IFlowLog? log = null)
 {
     /// <summary>
     /// In procfs mode, milliseconds for which the answer about a UDP socket stands: a look costs milliseconds there, and all tunnels wait
@@ -80,12 +80,9 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
 
     private DropReason DecideOther(TunnelState tunnel, in PacketInfo packet, long now, out Flow? flow)
     {
-        lock (tunnel.Flows.Gate)
-        {
-            flow = tunnel.Flows.Find(packet.Flow.Reverse(), now);
-            if (flow is null) return DropReason.Unsolicited;
-            flow.LastSeen = now;
-        }
+        flow = FindOrCatchUp(tunnel, packet.Flow.Reverse(), now);
+        if (flow is null) return DropReason.Unsolicited;
+        lock (tunnel.Flows.Gate) flow.LastSeen = now;
         return HasUdpSocket(packet.Protocol) ? ProveReceiver(tunnel, flow, now) : DropReason.None;
     }
 
@@ -101,7 +98,19 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
         return reason;
     }
 
-    private static DropReason DecideIcmp(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
+    // An answer cannot be here before the log of what it answers, but before that log was read.
+    private Flow? FindOrCatchUp(TunnelState tunnel, in FlowKey outbound, long now)
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            Flow? flow;
+            lock (tunnel.Flows.Gate) flow = tunnel.Flows.Find(outbound, now);
+            if (flow is not null || log is null || attempt > 0) return flow;
+            log.CatchUp();
+        }
+    }
+
+    private DropReason DecideIcmp(TunnelState tunnel, in PacketInfo packet, ReadOnlySpan<byte> bytes, long now, out Flow? flow)
     {
         flow = null;
         bool echoReply = packet.Protocol == 1 ? packet.IcmpType == 0 : packet.IcmpType == 129;
@@ -119,11 +128,11 @@ internal sealed class InboundGate(OwnerLookup lookup, OwnerLookupMode mode)
         if (!error) return DropReason.ForbiddenIcmp;
         if (PacketParser.TryParseEmbedded(bytes, packet, out FlowKey embedded, out _) != PacketError.None) return DropReason.Malformed;
         if (embedded.Source != packet.Destination) return DropReason.Unsolicited;
+        if (FindOrCatchUp(tunnel, embedded, now) is not { } subject)
+            // A connection older than the table remembers, whose socket is hers: it must learn of a smaller path MTU all the same.
+            return tunnel.FastPath && embedded.Protocol == IpProtocol.Tcp && Prove(tunnel, embedded) == DropReason.None ? DropReason.None : DropReason.Unsolicited;
         lock (tunnel.Flows.Gate)
-        {
-            if (tunnel.Flows.Find(embedded, now) is not { } subject) return DropReason.Unsolicited;
             if (PacketTooBig.TryGetMtu(bytes, packet, out int mtu)) Lower(subject, mtu);
-        }
         return DropReason.None;
     }
 

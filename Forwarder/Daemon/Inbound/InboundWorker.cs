@@ -39,7 +39,7 @@ internal sealed partial class InboundWorker : IDisposable
     {
         _gate = gate;
         _log = log;
-        _thread = new Thread(Run) { IsBackground = true, Name = "inbound" };
+        _thread = PacketThread.Create("inbound", Run);
     }
 
     public void Start() => _thread.Start();

@@ -18,7 +18,7 @@ namespace PersonalVpn.Daemon.Outbound;
 /// </list>
 /// In procfs mode a lookup costs milliseconds, so a flow proven within <see cref="ProofLifetime"/> is not asked about again.
 /// </summary>
-internal sealed class OwnerGate(OwnerLookup lookup, OwnerLookupMode mode)
+internal sealed class OwnerGate(OwnerLookup lookup, OwnerLookupMode mode, IFlowLog? log = null)
 {
     /// <summary>How long a proof by /proc stands for a flow, milliseconds.</summary>
     public const long ProofLifetime = 1000;
@@ -48,6 +48,7 @@ internal sealed class OwnerGate(OwnerLookup lookup, OwnerLookupMode mode)
             if (answer.Verdict == OwnerVerdict.Owner && answer.Uid != ownerUid) return DropReason.NotOwner;
             proven = answer.Verdict == OwnerVerdict.Owner;
         }
+        if (!proven && !first) CatchUp(flows, key, now);
         lock (flows.Gate)
         {
             flow = proven ? flows.Add(key, now) : first ? null : flows.Find(key, now);
@@ -77,11 +78,21 @@ internal sealed class OwnerGate(OwnerLookup lookup, OwnerLookupMode mode)
         lock (flows.Gate) return flows.Find(key, now) is { } flow && now - flow.ProvenAt <= ProofLifetime;
     }
 
+    // A connection that the kernel let pass by itself may have ended before its log was read.
+    private void CatchUp(FlowTable flows, in FlowKey key, long now)
+    {
+        if (log is null) return;
+        lock (flows.Gate)
+            if (flows.Find(key, now) is not null) return;
+        log.CatchUp();
+    }
+
     // "Port unreachable" and the like about a packet that came in: made by the kernel, about a flow of hers or not at all.
     private DropReason DecideIcmpError(FlowTable flows, uint ownerUid, in PacketInfo packet, ReadOnlySpan<byte> bytes, uint? kernelUid, long now)
     {
         if (mode == OwnerLookupMode.Kernel && kernelUid == ownerUid) return DropReason.None;
         if (PacketParser.TryParseEmbedded(bytes, packet, out FlowKey embedded, out _) != PacketError.None) return DropReason.Malformed;
+        CatchUp(flows, embedded.Reverse(), now);
         lock (flows.Gate)
             return embedded.Destination == packet.Source && flows.Find(embedded.Reverse(), now) is not null ? DropReason.None : DropReason.OwnerUnknown;
     }

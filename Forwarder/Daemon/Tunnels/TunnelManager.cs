@@ -15,6 +15,9 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     // Room for sixty superpackets a direction: enough to keep both sides busy, little enough to stay short of a second's wait.
     private const int ChannelBytes = 4 << 20;
 
+    private static readonly TunOptions DeviceForReader =
+        new() { VnetHeader = true, Offloads = TunOffloads.Tcp | TunOffloads.TsoEcn, Persistent = true, NonBlocking = false };
+
     private readonly TunnelRequest _requests = new(table, kernel, config);
 
     /// <summary>A tunnel is open: start reading its channel.</summary>
@@ -53,11 +56,16 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     public void ReinstallFirewall(ushort queue) =>
         Firewall.Install(queue, KernelPlan.For(table.All).Firewall);
 
-    /// <summary>Builds a tunnel for this user. The returned socket is the user's end of the packet channel.</summary>
-    public (TunnelState Tunnel, LinuxSocket UserEnd) Open(uint uid, ForwarderRequest request)
+    /// <summary>A tunnel as its owner sees it now.</summary>
+    public TunnelStatus StatusOf(TunnelState t) =>
+        t.ToStatus(t.FastPath && t.InterfaceIndex > 0 ? kernel.Netlink.TryGetLinkCounters(t.InterfaceIndex) : null);
+
+    /// <summary>Builds a tunnel for this user. What the user's process needs of it goes to that process.</summary>
+    public (TunnelState Tunnel, UserEnd UserEnd) Open(uint uid, ForwarderRequest request)
     {
         (TunnelState tunnel, TunnelState? replaced) = _requests.Check(uid, request);
         (LinuxSocket ours, LinuxSocket theirs) = LinuxSocket.SeqPacketPair(ChannelBytes);
+        TunDevice? device = null;
         try
         {
             ours.SetNonBlocking(true);
@@ -66,11 +74,14 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
             state.Write(next);
             if (replaced is not null) AbortConnectionsFrom([.. replaced.Addresses.Except(tunnel.Addresses)]);
             kernel.Apply(KernelPlan.For(next));
+            // Attached before anybody may use it: what the kernel sends meanwhile waits in the device's queue.
+            if (tunnel.FastPath) device = TunDevice.Open(tunnel.Device, DeviceForReader);
         }
         catch
         {
             ours.Dispose();
             theirs.Dispose();
+            device?.Dispose();
             kernel.Apply(KernelPlan.For(table.All));
             state.Write(table.All);
             throw;
@@ -83,7 +94,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         try { aborted = Connections.AbortOlder(tunnel); }
         catch (LinuxException e) { LogAbortFailed(e); }
         LogOpened(uid, tunnel.Gateway, tunnel.Device, aborted);
-        return (tunnel, theirs);
+        return (tunnel, new UserEnd(theirs, device));
     }
 
     /// <summary>The tunnel's process is gone without a word: nothing of the owner's to these destinations leaves until the owner says so.</summary>

@@ -2,6 +2,7 @@ using PersonalVpn.Daemon.Control;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
 using PersonalVpn.Tunnel.Protocol;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
@@ -46,7 +47,9 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             AddressV6 = v6,
             Routes = routes,
             Mtu = request.Mtu,
-            Device = same?.Device ?? FreeDevice(),
+            // Always a new one: the process that read the old one may not have let go of it.
+            Device = FreeDevice(),
+            FastPath = request.FastPath && config() is { FastPath: true, OwnerLookup: OwnerLookupMode.Kernel },
             Table = mine.Count > 0 ? mine[0].Table : FreeTable(),
             Transport = request.Transport == "tls" ? "tls" : "unknown",
             Chain = [.. (request.Chain ?? []).Take(16).Select(c => Name(c, "chain"))],

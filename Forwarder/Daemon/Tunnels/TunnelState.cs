@@ -28,6 +28,12 @@ internal sealed class TunnelState
     public IReadOnlyList<string> Chain { get; init; } = [];
     public DateTimeOffset Since { get; init; } = DateTimeOffset.UtcNow;
 
+    /// <summary>
+    /// The owner's process reads and writes <see cref="Device"/> itself; the kernel proves the owner of every packet. The channel
+    /// carries what the kernel cannot prove, and what comes in for sockets that have no connection.
+    /// </summary>
+    public bool FastPath { get; init; }
+
     /// <summary>Interface index of <see cref="Device"/>, known once it exists.</summary>
     public int InterfaceIndex { get; set; }
 
@@ -51,7 +57,9 @@ internal sealed class TunnelState
 
     public IpAddr? Address(bool v6) => v6 ? AddressV6 : AddressV4;
 
-    public TunnelStatus ToStatus() => new()
+    /// <summary>What is known of the tunnel now.</summary>
+    /// <param name="device">Counters of its device when the owner's process is its reader: what did not pass the channel.</param>
+    public TunnelStatus ToStatus(LinkCounters? device) => new()
     {
         Gateway = Gateway,
         User = User,
@@ -61,12 +69,19 @@ internal sealed class TunnelState
         Routes = [.. Routes.Select(r => r.ToString())],
         Transport = Transport,
         Since = Since.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        BytesIn = Counters.BytesIn,
-        BytesOut = Counters.BytesOut,
-        PacketsIn = Counters.PacketsIn,
-        PacketsOut = Counters.PacketsOut,
-        PacketsDropped = Counters.Drops(),
+        BytesIn = Counters.BytesIn + (device?.BytesIn ?? 0),
+        BytesOut = Counters.BytesOut + (device?.BytesOut ?? 0),
+        PacketsIn = Counters.PacketsIn + (device?.PacketsIn ?? 0),
+        PacketsOut = Counters.PacketsOut + (device?.PacketsOut ?? 0),
+        PacketsDropped = Drops(device),
         Chain = Chain,
         Device = Device,
     };
+
+    private Dictionary<string, long> Drops(LinkCounters? device)
+    {
+        Dictionary<string, long> drops = Counters.Drops();
+        if (device is { DroppedOut: > 0 }) drops["deviceFull"] = device.DroppedOut;
+        return drops;
+    }
 }

@@ -18,6 +18,13 @@ internal static class FcntlH
     internal const int S_IFSOCK = 0xc000;
 }
 
+/// <summary>sys/uio.h: flags of preadv2.</summary>
+[CConstants("sys/uio.h")]
+internal static class UioH
+{
+    internal const int RWF_NOWAIT = 8;
+}
+
 /// <summary>linux/stat.h: statx.</summary>
 [CConstants("linux/stat.h")]
 internal static class StatH

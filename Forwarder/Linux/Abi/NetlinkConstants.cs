@@ -78,6 +78,30 @@ internal static class NfQueueH
     internal const uint NFQA_SKB_GSO = 2;
 }
 
+/// <summary>linux/netfilter/nfnetlink_log.h.</summary>
+[CConstants("netinet/in.h", "linux/netfilter/nfnetlink.h", "linux/netfilter/nfnetlink_log.h")]
+internal static class NfLogH
+{
+    internal const int NFNL_SUBSYS_ULOG = 4;
+
+    internal const int NFULNL_MSG_PACKET = 0;
+    internal const int NFULNL_MSG_CONFIG = 1;
+
+    internal const byte NFULNL_CFG_CMD_BIND = 1;
+    internal const byte NFULNL_COPY_PACKET = 2;
+
+    internal const ushort NFULA_IFINDEX_INDEV = 4;
+    internal const ushort NFULA_IFINDEX_OUTDEV = 5;
+    internal const ushort NFULA_PAYLOAD = 9;
+    internal const ushort NFULA_UID = 11;
+
+    internal const ushort NFULA_CFG_CMD = 1;
+    internal const ushort NFULA_CFG_MODE = 2;
+    internal const ushort NFULA_CFG_NLBUFSIZ = 3;
+    internal const ushort NFULA_CFG_TIMEOUT = 4;
+    internal const ushort NFULA_CFG_QTHRESH = 5;
+}
+
 /// <summary>linux/sock_diag.h and linux/inet_diag.h.</summary>
 [CConstants("linux/sock_diag.h", "linux/inet_diag.h")]
 internal static class SockDiagH
@@ -154,6 +178,7 @@ internal static class IfH
     internal const ushort IFLA_MTU = 4;
     internal const ushort IFLA_TXQLEN = 13;
     internal const ushort IFLA_LINKINFO = 18;
+    internal const ushort IFLA_STATS64 = 23;
     internal const ushort IFLA_GROUP = 27;
     internal const ushort IFLA_EXT_MASK = 29;
     internal const ushort IFLA_INFO_KIND = 1;

@@ -91,6 +91,24 @@ internal struct NfqConfigParams
     internal byte copy_mode;
 }
 
+/// <summary>NFULA_CFG_CMD.</summary>
+[CStruct("struct nfulnl_msg_config_cmd", "linux/netfilter/nfnetlink_log.h")]
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+internal struct NfLogConfigCmd
+{
+    internal byte command;
+}
+
+/// <summary>NFULA_CFG_MODE, packed; range in network order.</summary>
+[CStruct("struct nfulnl_msg_config_mode", "linux/netfilter/nfnetlink_log.h")]
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+internal struct NfLogConfigMode
+{
+    internal uint copy_range;
+    internal byte copy_mode;
+    internal byte _pad;
+}
+
 /// <summary>
 /// A socket's identity; ports and addresses in network order (an IPv4 address in the first 4 bytes), the rest in host order:
 /// <code>

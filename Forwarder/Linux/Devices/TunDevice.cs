@@ -103,6 +103,11 @@ public sealed unsafe class TunDevice : IDisposable
         }
     }
 
+    /// <summary>Takes over a descriptor that another process attached and handed over; packets have a <see cref="VirtioNetHdr"/>.</summary>
+    /// <param name="fd">The descriptor; closed with this object.</param>
+    /// <param name="name">The interface it belongs to.</param>
+    public static TunDevice FromFd(int fd, string name) => new(LinuxFile.FromFd(fd), name, vnetHeader: true);
+
     /// <summary>Creates a persistent device without reader (true), or removes one (false). Both idempotent.</summary>
     /// <exception cref="LinuxException">EPERM, EBUSY: it has a reader.</exception>
     public static void SetPersistent(string name, bool persistent)
@@ -118,6 +123,10 @@ public sealed unsafe class TunDevice : IDisposable
     /// <param name="buffer">At least MTU, or 64 KiB + header with offloads: what does not fit is lost.</param>
     /// <returns>Bytes or a negative errno (EAGAIN: none; EBADFD or EIO: the device is gone).</returns>
     public int Read(Span<byte> buffer) => _file.Read(buffer);
+
+    /// <summary>As <see cref="Read"/>, but never waits.</summary>
+    /// <returns>Bytes or a negative errno (EAGAIN: none; EBADFD or EIO: the device is gone).</returns>
+    public int ReadNoWait(Span<byte> buffer) => _file.ReadNoWait(buffer);
 
     /// <summary>Writes one packet (with its header, if any).</summary>
     /// <returns>Bytes or a negative errno (EIO: the device is down; EINVAL: the header lies).</returns>

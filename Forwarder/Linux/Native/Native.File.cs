@@ -21,6 +21,9 @@ internal static unsafe partial class Native
     [LibraryImport(LibC, EntryPoint = "writev", SetLastError = true)]
     internal static partial nint WriteV(SafeHandle file, IoVec* pieces, int count);
 
+    [LibraryImport(LibC, EntryPoint = "preadv2", SetLastError = true)]
+    internal static partial nint PReadV2(SafeHandle file, IoVec* pieces, int count, long offset, int flags);
+
     [LibraryImport(LibC, EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Fcntl(SafeHandle file, int command, nint argument);
 

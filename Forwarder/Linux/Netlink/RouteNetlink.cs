@@ -48,6 +48,27 @@ public sealed partial class RouteNetlink : IDisposable
         return QueryLink(writer.Finish(), "look up interface by number");
     }
 
+    /// <summary>An interface's counters, or null when there is no such interface.</summary>
+    public LinkCounters? TryGetLinkCounters(int index)
+    {
+        Span<byte> buffer = stackalloc byte[RequestBytes];
+        NetlinkWriter writer = new(buffer, RtnetlinkH.RTM_GETLINK, NetlinkH.NLM_F_REQUEST);
+        writer.Add(new IfInfoMsg { ifi_index = index });
+        lock (_gate)
+        {
+            int result = _netlink.Query(writer.Finish(), out ReadOnlySpan<byte> answer);
+            if (result < 0 || !NetlinkAttributes.After(answer, out IfInfoMsg _, out NetlinkAttributes attributes)) return null;
+            while (attributes.Next(out ushort type, out ReadOnlySpan<byte> value))
+            {
+                // struct rtnl_link_stats64 (linux/if_link.h): eight bytes each.
+                if (type != IfH.IFLA_STATS64 || value.Length < 8 * sizeof(ulong)) continue;
+                ReadOnlySpan<ulong> n = MemoryMarshal.Cast<byte, ulong>(value);
+                return new LinkCounters((long)n[0], (long)n[1], (long)n[2], (long)n[3], (long)n[7]);
+            }
+            return null;
+        }
+    }
+
     /// <summary>All interfaces.</summary>
     /// <exception cref="LinuxException">The dump failed.</exception>
     public IReadOnlyList<LinkEntry> ListLinks()

@@ -171,6 +171,14 @@ public sealed record RuleSpec
 public sealed record LinkEntry(
     int Index, string Name, bool Up, bool Running, bool Loopback, int Mtu, int TxQueueLength, uint Group, string? Kind);
 
+/// <summary>What went through an interface since it was made.</summary>
+/// <param name="PacketsIn">Packets received; superpackets count as one.</param>
+/// <param name="PacketsOut">Packets sent.</param>
+/// <param name="BytesIn">Bytes received.</param>
+/// <param name="BytesOut">Bytes sent.</param>
+/// <param name="DroppedOut">Packets not sent: the queue was full, or nobody reads a TUN device.</param>
+public sealed record LinkCounters(long PacketsIn, long PacketsOut, long BytesIn, long BytesOut, long DroppedOut);
+
 /// <summary>One address of an interface.</summary>
 /// <param name="IfIndex">Interface.</param>
 /// <param name="Address">Address.</param>

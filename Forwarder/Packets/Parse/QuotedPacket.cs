@@ -22,17 +22,33 @@ public static partial class PacketParser
         ReadOnlySpan<byte> quoted = packet[info.PayloadOffset..];
         if (quoted.IsEmpty) return PacketError.Empty;
         if (quoted[0] >> 4 != info.Version) return PacketError.UnknownVersion;
-        PacketError error = info.Version == 4
-            ? QuotedIpv4(quoted, out byte protocol, out int transport)
-            : QuotedIpv6(quoted, out protocol, out transport);
+        PacketError error = TryParseStart(quoted, out embedded);
+        if (error == PacketError.None) embeddedOffset = info.PayloadOffset;
+        return error;
+    }
+
+    /// <summary>
+    /// Finds the flow of a packet of which only the beginning is there: quoted in an ICMP error, or logged by NFLOG. Length fields are
+    /// not checked.
+    /// </summary>
+    /// <param name="start">IP header first, at least 8 bytes of the transport header.</param>
+    /// <param name="flow">The flow in the packet's own direction.</param>
+    public static PacketError TryParseStart(ReadOnlySpan<byte> start, out FlowKey flow)
+    {
+        flow = default;
+        if (start.IsEmpty) return PacketError.Empty;
+        byte version = (byte)(start[0] >> 4);
+        if (version is not (4 or 6)) return PacketError.UnknownVersion;
+        PacketError error = version == 4
+            ? QuotedIpv4(start, out byte protocol, out int transport)
+            : QuotedIpv6(start, out protocol, out transport);
         if (error != PacketError.None) return error;
-        error = QuotedPorts(quoted[transport..], info.Version, protocol, out ushort sourcePort, out ushort destinationPort);
+        error = QuotedPorts(start[transport..], version, protocol, out ushort sourcePort, out ushort destinationPort);
         if (error != PacketError.None) return error;
-        int size = info.Version == 4 ? 4 : 16;
-        int addresses = info.Version == 4 ? 12 : 8;
-        embedded = new FlowKey(
-            protocol, IpAddr.Read(quoted.Slice(addresses, size)), sourcePort, IpAddr.Read(quoted.Slice(addresses + size, size)), destinationPort);
-        embeddedOffset = info.PayloadOffset;
+        int size = version == 4 ? 4 : 16;
+        int addresses = version == 4 ? 12 : 8;
+        flow = new FlowKey(
+            protocol, IpAddr.Read(start.Slice(addresses, size)), sourcePort, IpAddr.Read(start.Slice(addresses + size, size)), destinationPort);
         return PacketError.None;
     }
 

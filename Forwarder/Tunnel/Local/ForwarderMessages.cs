@@ -59,6 +59,9 @@ public sealed record ForwarderRequest
     /// <summary>Open: servers passed on the way, for status.</summary>
     public IReadOnlyList<string>? Chain { get; init; }
 
+    /// <summary>Open: the process can read the tunnel's device itself. The reply then may carry its descriptor behind the channel's.</summary>
+    public bool FastPath { get; init; }
+
     /// <summary>Check: the address asked about.</summary>
     public string? Destination { get; init; }
 
