@@ -66,6 +66,7 @@ internal sealed class KernelPlan
         {
             Addresses.Add(new PlannedAddress(address.IsV6 ? Marks.AddressDeviceV6 : t.Device, address));
             Firewall.Guarded.Add(address);
+            if (t.IsUp && t.FastPath) Firewall.Fast.Add(new FastPath(t.Device, address, t.Uid));
             AddInnerSource(t, address);
         }
         foreach (IpPrefix destination in Claimed(t.Routes))

@@ -32,14 +32,14 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
             _netlink.AddAddress(a.Device, a.Address, a.Address.Bits, noPrefixRoute: true);
         foreach (RouteSpec r in plan.Routes.Except(before.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is not null)) _netlink.AddRoute(r);
         foreach (RuleSpec r in plan.Rules.Except(before.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority == Marks.UserRulePriority)) _netlink.AddRule(r);
-        if (!_applied.Firewall.SameAs(before.Firewall)) Firewall.Set(_applied.Firewall);
+        if (!_applied.Firewall.SameAs(before.Firewall)) Firewall.Set(before.Firewall, _applied.Firewall);
 
         foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
         foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => Supported(a.Address.IsV6) && (a.Device == Marks.AddressDeviceV6 || plan.Devices.Any(d => d.Name == a.Device))))
             Undo(() => _netlink.DeleteAddress(a.Device, IpPrefix.Host(a.Address)));
         foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => DeleteDevice(name));
-        if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(plan.Firewall));
+        if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(_applied.Firewall, plan.Firewall));
         _applied = plan;
     }
 
@@ -92,6 +92,7 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
             both.Rules.UnionWith(p.Rules);
             both.Firewall.Guarded.UnionWith(p.Firewall.Guarded);
             both.Firewall.Blocked.UnionWith(p.Firewall.Blocked);
+            both.Firewall.Fast.UnionWith(p.Firewall.Fast);
         }
         return both;
     }

@@ -15,6 +15,9 @@ internal static class Marks
     /// <summary>On packets that pvpnd injects: only these may reach an inner address. A host firewall may accept on it.</summary>
     public const uint Injected = 0x06000000;
 
+    /// <summary>On the owner's TCP that passes by the queue into a device with a reader; set and cleared by our packet filter alone.</summary>
+    public const uint Fast = 0x07000000;
+
     /// <summary>Routing protocol number of our rules and routes (rtnetlink.h: 128..255 are free for daemons); finds leftovers.</summary>
     public const byte RouteProtocol = 170;
 
