@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 
 namespace PersonalVpn.Daemon.Tunnels;
@@ -22,6 +23,18 @@ internal sealed class FilterTable
 {
     /// <summary>Family and name.</summary>
     public const string Name = "inet pvpn";
+
+    /// <summary>How long a UDP flow is not logged again; well below the time for which it is remembered.</summary>
+    private const int SeenSeconds = 5;
+
+    /// <summary>No link fragments what is this short (RFC 8200 section 5; an IPv4 path may, but none does).</summary>
+    private const int WholeBytes = 1280;
+
+    private static readonly string[] Seen =
+    [
+        "set seen4 { type ifname . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65535; }",
+        "set seen6 { type ifname . inet_service . ipv6_addr . inet_service; flags dynamic,timeout; size 65535; }",
+    ];
 
     private const uint Others = ~Marks.Mask;
     private readonly Dictionary<string, (string Type, HashSet<string> Elements)> _sets = [];
@@ -46,6 +59,7 @@ internal sealed class FilterTable
             if (elements.Count > 0) text.Append("elements = { ").AppendJoin(", ", elements).Append(" } ");
             text.Append("}\n");
         }
+        foreach (string set in Seen) text.Append(set).Append('\n');
         foreach ((string name, List<string> lines) in _chains)
             text.Append(CultureInfo.InvariantCulture, $"chain {name} {{\n").AppendJoin('\n', lines).Append("\n}\n");
         return text.Append("}\n").ToString();
@@ -81,14 +95,14 @@ internal sealed class FilterTable
             string[] words = line.Split(' ');
             if (words is ["chain" or "set" or "map", _, "{"]) found[block = words[1]] = 0;
             else if (line.StartsWith("elements = {", StringComparison.Ordinal)) inElements = true;
-            else if (!inElements && (line is "" or "}" or "table inet pvpn {" || words[0] == "type")) continue;
+            else if (!inElements && (line is "" or "}" or "table inet pvpn {" || words[0] is "type" or "size" or "flags")) continue;
             else if (!inElements) found[block] = found.GetValueOrDefault(block) + 1;
             if (!inElements) continue;
             // Elements are separated by commas, over as many lines as it takes.
             inElements = !line.EndsWith('}');
             found[block] += line.Count(c => c == ',') + (inElements ? 0 : 1);
         }
-        return found.Count == _sets.Count + _chains.Count
+        return found.Count == _sets.Count + Seen.Length + _chains.Count
             && _sets.All(s => found.GetValueOrDefault(s.Key, -1) == s.Value.Elements.Count)
             && _chains.All(c => found.GetValueOrDefault(c.Key, -1) == c.Value.Count(l => !l.StartsWith("type ", StringComparison.Ordinal)));
     }
@@ -123,9 +137,21 @@ internal sealed class FilterTable
     {
         _chains["fast"] =
         [
-            Text($"tcp flags & (syn | ack) == syn log group {queue} snaplen 128 queue-threshold 1"),
+            Text($"tcp flags & (syn | ack) == syn log group {queue} snaplen 128 queue-threshold {NfLog.Threshold}"),
             SetMark(Marks.Fast),
         ];
+        foreach (string n in new[] { "4", "6" })
+        {
+            string flow = $"oifname . udp sport . {(n == "4" ? "ip" : "ip6")} daddr . udp dport";
+            _chains["fastudp" + n] =
+            [
+                SetMark(Marks.Fast),
+                $"{flow} @seen{n} return",
+                // Before the packet goes: its answer must find the flow known.
+                Text($"log group {queue} snaplen 128 queue-threshold 1"),
+                $"add @seen{n} {{ {flow} timeout {SeenSeconds}s }}",
+            ];
+        }
         _chains["departure"] =
         [
             // Whoever could set a mark on a socket of his could else pass the queue with it.
@@ -134,6 +160,9 @@ internal sealed class FilterTable
             "ip6 daddr ff00::/8 icmpv6 type { 131, 132, 133, 135, 136, 143 } drop",
             "meta l4proto tcp oifname . ip saddr . meta skuid @fast4 goto fast",
             "meta l4proto tcp oifname . ip6 saddr . meta skuid @fast6 goto fast",
+            // What the kernel would cut into fragments on the way to the device goes by the queue, whole.
+            Text($"meta l4proto udp meta length <= {WholeBytes} oifname . ip saddr . meta skuid @fast4 goto fastudp4"),
+            Text($"meta l4proto udp meta length <= {WholeBytes} oifname . ip6 saddr . meta skuid @fast6 goto fastudp6"),
         ];
         _chains["output"] =
         [

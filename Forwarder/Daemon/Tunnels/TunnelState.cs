@@ -25,9 +25,6 @@ internal sealed class TunnelState
     public required string Device { get; init; }
     public required int Table { get; init; }
     public string Transport { get; init; } = "tls";
-
-    /// <summary>The device has a reader, the owner's process, which the owner's TCP reaches without passing through pvpnd.</summary>
-    public bool FastPath { get; init; }
     public IReadOnlyList<string> Chain { get; init; } = [];
     public DateTimeOffset Since { get; init; } = DateTimeOffset.UtcNow;
 
