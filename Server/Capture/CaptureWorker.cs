@@ -35,7 +35,7 @@ internal sealed partial class CaptureWorker : IDisposable
         _tun = tun;
         _registry = registry;
         _log = log;
-        _thread = PacketThread.Create("capture", Run);
+        _thread = new Thread(Run) { IsBackground = true, Name = "capture" };
     }
 
     /// <summary>Packets for addresses that no session holds.</summary>

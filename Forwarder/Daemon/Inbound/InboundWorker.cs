@@ -39,7 +39,7 @@ internal sealed partial class InboundWorker : IDisposable
     {
         _gate = gate;
         _log = log;
-        _thread = PacketThread.Create("inbound", Run);
+        _thread = new Thread(Run) { IsBackground = true, Name = "inbound" };
     }
 
     public void Start() => _thread.Start();

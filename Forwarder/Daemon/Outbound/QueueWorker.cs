@@ -49,7 +49,7 @@ internal sealed partial class QueueWorker : IDisposable
         _gate = gate;
         _segments = new SegmentSizes(diag);
         _log = log;
-        _thread = PacketThread.Create(gso ? "queue-tcp" : "queue-other", Run);
+        _thread = new Thread(Run) { IsBackground = true, Name = gso ? "queue-tcp" : "queue-other" };
     }
 
     /// <summary>Packets that the kernel dropped because this thread did not keep up.</summary>

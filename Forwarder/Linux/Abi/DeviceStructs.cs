@@ -11,23 +11,6 @@ internal unsafe struct IfReq
     internal short ifr_flags;
 }
 
-/// <summary>How a thread is scheduled (sched_setattr(2)); times in nanoseconds.</summary>
-[CStruct("struct sched_attr", "linux/sched/types.h")]
-[StructLayout(LayoutKind.Sequential)]
-internal struct SchedAttr
-{
-    internal uint size;
-    internal uint sched_policy;
-    internal ulong sched_flags;
-    internal int sched_nice;
-    internal uint sched_priority;
-    internal ulong sched_runtime;
-    internal ulong sched_deadline;
-    internal ulong sched_period;
-    internal uint sched_util_min;
-    internal uint sched_util_max;
-}
-
 /// <summary>Head of capget/capset.</summary>
 [CStruct("struct __user_cap_header_struct", "linux/capability.h")]
 [StructLayout(LayoutKind.Sequential)]

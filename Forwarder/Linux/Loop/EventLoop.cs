@@ -49,7 +49,7 @@ public sealed class EventLoop : IDisposable
     public void Start(string name)
     {
         if (_thread is not null) throw new InvalidOperationException("the loop runs already");
-        _thread = PacketThread.Create(name, Run);
+        _thread = new Thread(Run) { IsBackground = true, Name = name };
         _thread.Start();
     }
 

@@ -12,9 +12,6 @@ internal static unsafe partial class Native
     [LibraryImport(LibC, EntryPoint = "prctl", SetLastError = true)]
     internal static partial int Prctl(int option, nuint arg2, nuint arg3, nuint arg4, nuint arg5);
 
-    [LibraryImport(LibC, EntryPoint = "syscall", SetLastError = true)]
-    internal static partial nint Syscall(nint number, nint arg1, nint arg2, nint arg3, nint arg4);
-
     [LibraryImport(LibC, EntryPoint = "capget", SetLastError = true)]
     internal static partial int CapGet(CapHeader* header, CapData* data);
 
