@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Tunnels of many users without their pvpn processes: tunnels.py SOCKET COUNT [FIRST_UID]. Root.
+"""Tunnels of many users without their pvpn processes: tunnels.py [--leave] SOCKET COUNT [FIRST_UID]. Root.
 
 Speaks the Forwarder's control protocol (docs/protocol.md) as each of these users in turn; no server is behind them. Prints how
-long the Forwarder took to open them, holds them until standard input ends, takes them down by closing their connections with a
-word, and says how long that took.
+long the Forwarder took to open them, holds them until standard input ends, takes them down one by one, and says how long that
+took; with --leave it just ends, and they stay blocked until the Forwarder ends.
 """
 import array
 import json
@@ -13,7 +13,8 @@ import socket
 import sys
 import time
 
-path, count, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 20000
+words = [word for word in sys.argv[1:] if word != "--leave"]
+path, count, first = words[0], int(words[1]), int(words[2]) if len(words) > 2 else 20000
 resource.setrlimit(resource.RLIMIT_NOFILE, (4 * count + 256, max(4 * count + 256, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
 
 
@@ -48,6 +49,8 @@ if took:
     summary("opened", took)
 print("ready", flush=True)
 sys.stdin.read()
+if "--leave" in sys.argv:
+    os._exit(0)
 took.clear()
 for sock, _ in held:
     began = time.perf_counter()
