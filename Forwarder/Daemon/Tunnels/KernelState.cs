@@ -9,15 +9,26 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// what opens, rules come last and go first, and nothing is removed before its replacement stands. One failure of an undo spares
 /// the rest. Control thread only.
 /// </summary>
-internal sealed partial class KernelState(ILogger log) : IDisposable
+internal sealed partial class KernelState : IDisposable
 {
+    private readonly ILogger _log;
     private readonly RouteNetlink _netlink = new();
+    private readonly RuleTree[] _userRules, _sourceRules;
     private KernelPlan _applied = new();
+
+    public KernelState(ILogger log)
+    {
+        _log = log;
+        _userRules = [.. Families.Select(v6 => Tree(v6, Marks.UserRulePriority, Marks.InnerSourceRulePriority - 1))];
+        _sourceRules = [.. Families.Select(v6 => Tree(v6, Marks.InnerSourceRulePriority, Marks.LastRulePriority))];
+    }
 
     /// <summary>False on a host without IPv6; v6 parts of a plan are then left out (such a host has nothing to leak).</summary>
     public static bool HasIpv6 { get; } = File.Exists("/proc/net/if_inet6");
 
     public RouteNetlink Netlink => _netlink;
+
+    private static bool[] Families => HasIpv6 ? [false, true] : [false];
 
     /// <summary>Goes from what was applied before to this plan.</summary>
     /// <exception cref="IOException">The kernel refused an addition; what is there may be undone by applying the former plan.</exception>
@@ -31,10 +42,12 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         foreach (PlannedAddress a in plan.Addresses.Except(before.Addresses).Where(a => Supported(a.Address.IsV6)))
             _netlink.AddAddress(a.Device, a.Address, a.Address.Bits, noPrefixRoute: true);
         foreach (RouteSpec r in plan.Routes.Except(before.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is not null)) _netlink.AddRoute(r);
-        foreach (RuleSpec r in plan.Rules.Except(before.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority == Marks.UserRulePriority)) _netlink.AddRule(r);
+        SetSourceRules(_applied);
+        SetUserRules(_applied);
         if (!_applied.Firewall.SameAs(before.Firewall)) Firewall.Set(before.Firewall, _applied.Firewall);
 
-        foreach (RuleSpec r in before.Rules.Except(plan.Rules).Where(r => Supported(r.V6)).OrderBy(r => r.Priority != Marks.UserRulePriority)) Undo(() => _netlink.DeleteRule(r));
+        Undo(() => SetUserRules(plan));
+        Undo(() => SetSourceRules(plan));
         foreach (RouteSpec r in before.Routes.Except(plan.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is null)) Undo(() => _netlink.DeleteRoute(r));
         foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => Supported(a.Address.IsV6) && (a.Device == Marks.AddressDeviceV6 || plan.Devices.Any(d => d.Name == a.Device))))
             Undo(() => _netlink.DeleteAddress(a.Device, IpPrefix.Host(a.Address)));
@@ -50,7 +63,7 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
     public void Adopt(KernelPlan plan)
     {
         var found = new KernelPlan();
-        foreach (bool v6 in HasIpv6 ? new[] { false, true } : [false])
+        foreach (bool v6 in Families)
             foreach (RuleSpec rule in _netlink.ListRules(v6).Where(r => r.Protocol == Marks.RouteProtocol)) found.Rules.Add(rule);
         var tables = found.Rules.Where(r => r.Action == RuleAction.ToTable).Select(r => r.Table)
             .Concat(Enumerable.Range(Marks.FirstTable, 256)).Where(t => t >= Marks.FirstTable).Distinct();
@@ -58,10 +71,13 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
         foreach (LinkEntry link in _netlink.ListLinks().Where(l => l.Kind == "tun" && IsOurs(l.Name))) found.Devices.Add(new PlannedDevice(link.Name, link.Mtu));
         int left = found.Rules.Count + found.Routes.Count + found.Devices.Count;
 
+        // The new trees stand beside what is left of the old ones; the old entries come first and go first.
+        foreach (RuleTree tree in _userRules.Concat(_sourceRules)) tree.Avoid(found.Rules.Select(r => r.Priority));
         Apply(plan);
-        foreach (RuleSpec r in found.Rules.Where(f => !plan.Rules.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRule(r));
+        RuleTree[] trees = [.. _userRules, .. _sourceRules];
+        foreach (RuleSpec r in found.Rules.OrderBy(r => r.Priority).Where(f => !trees.Any(t => t.IsEnd(f)))) Undo(() => _netlink.DeleteRule(r));
         foreach (RouteSpec r in found.Routes.Where(f => !plan.Routes.Any(p => Same(p, f)))) Undo(() => _netlink.DeleteRoute(r));
-        foreach (IpPrefix a in found.Rules.Where(r => r.V6 && r.Priority == Marks.InnerSourceRulePriority).Select(r => r.From).OfType<IpPrefix>())
+        foreach (IpPrefix a in found.Rules.Where(r => r.V6 && r.Action == RuleAction.ToTable).Select(r => r.From).OfType<IpPrefix>())
             if (plan.Addresses.All(p => p.Address != a.Address)) Undo(() => _netlink.DeleteAddress(Marks.AddressDeviceV6, a));
         foreach (PlannedDevice d in found.Devices.Where(f => plan.Devices.All(p => p.Name != f.Name))) Undo(() => DeleteDevice(d.Name));
         if (left > 0) LogAdopted(left, plan.Devices.Count);
@@ -74,9 +90,26 @@ internal sealed partial class KernelState(ILogger log) : IDisposable
     private static bool IsOurs(string name) =>
         name.StartsWith(Marks.DevicePrefix, StringComparison.Ordinal) && name.AsSpan(Marks.DevicePrefix.Length) is { Length: > 0 } rest && !rest.ContainsAnyExceptInRange('0', '9');
 
-    private static bool Same(RuleSpec a, RuleSpec b) =>
-        a.V6 == b.V6 && a.Priority == b.Priority && a.Action == b.Action && a.UidStart == b.UidStart && a.From == b.From &&
-        (a.Action != RuleAction.ToTable || a.Table == b.Table);
+    private RuleTree Tree(bool v6, uint first, uint last) => new(v6, first, last, r => _netlink.AddRule(r, twice: r.Action != RuleAction.Nop), r =>
+    {
+        bool done = false;
+        Undo(() =>
+        {
+            _netlink.DeleteRule(r);
+            done = true;
+        });
+        return done;
+    });
+
+    private void SetUserRules(KernelPlan plan)
+    {
+        for (int i = 0; i < _userRules.Length; i++) _userRules[i].Set(plan.Rules.Where(r => r.V6 == Families[i] && r.UidStart is not null));
+    }
+
+    private void SetSourceRules(KernelPlan plan)
+    {
+        for (int i = 0; i < _sourceRules.Length; i++) _sourceRules[i].Set(plan.Rules.Where(r => r.V6 == Families[i] && r.From is not null));
+    }
 
     private static bool Same(RouteSpec a, RouteSpec b) =>
         a.Table == b.Table && a.Destination == b.Destination && a.Type == b.Type && a.Device == b.Device && a.PreferredSource == b.PreferredSource;

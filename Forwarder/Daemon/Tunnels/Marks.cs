@@ -35,8 +35,11 @@ internal static class Marks
     /// <summary>First table number; one table per user, lowest free.</summary>
     public const int FirstTable = 7_570_000;
 
-    /// <summary>Priorities of our policy rules: before <c>main</c> (32766), after <c>local</c> (0).</summary>
-    public const uint UserRulePriority = 7570, InnerSourceRulePriority = 7571, InnerSourceGuardPriority = 7572;
+    /// <summary>
+    /// Priorities of our policy rules: before <c>main</c> (32766), after <c>local</c> (0). All from <see cref="UserRulePriority"/> to
+    /// <see cref="LastRulePriority"/> are ours, for the blocks of <see cref="RuleTree"/>; another's rule between would be jumped over.
+    /// </summary>
+    public const uint UserRulePriority = 7570, InnerSourceRulePriority = 8570, InnerSourceGuardPriority = 8571, LastRulePriority = 9569;
 
     /// <summary>Metric of the unreachable route under each tunnel route: last, but before any other table is asked.</summary>
     public const uint BlockMetric = 4_000_000;

@@ -9,14 +9,17 @@ namespace PersonalVpn.Linux;
 public sealed partial class RouteNetlink
 {
     /// <summary>Adds a rule; idempotent: exactly the same rule at the same priority is not added twice.</summary>
+    /// <param name="rule">It comes behind those of its priority.</param>
+    /// <param name="twice">Add it whatever there is: the kernel takes a rule without source for the same as one with, and does not
+    /// compare the targets of gotos.</param>
     /// <exception cref="LinuxException">The kernel refused.</exception>
-    public void AddRule(RuleSpec rule)
+    public void AddRule(RuleSpec rule, bool twice = false)
     {
         ArgumentNullException.ThrowIfNull(rule);
         Span<byte> buffer = stackalloc byte[RequestBytes];
         NetlinkWriter writer = new(
             buffer, RtnetlinkH.RTM_NEWRULE,
-            NetlinkH.NLM_F_REQUEST | NetlinkH.NLM_F_ACK | NetlinkH.NLM_F_CREATE | NetlinkH.NLM_F_EXCL);
+            (ushort)(NetlinkH.NLM_F_REQUEST | NetlinkH.NLM_F_ACK | NetlinkH.NLM_F_CREATE | (twice ? 0 : NetlinkH.NLM_F_EXCL)));
         WriteRule(ref writer, rule);
         Acknowledge(writer.Finish(), $"add rule {Name(rule)}", Errno.EEXIST);
     }
