@@ -22,6 +22,9 @@ internal sealed class Session : IDisposable
     // One TLS write for this much at most; what exceeds it is written at once.
     private const int BatchBytes = 128 * 1024;
 
+    // What one session may have of the loop before the others: about 200 us of work.
+    private const int TurnBytes = 128 * 1024;
+
     private readonly SslStream _tls;
     private readonly NonBlockingStream _transport;
     private readonly Lock _sendGate = new();
@@ -65,12 +68,21 @@ internal sealed class Session : IDisposable
         while (true)
         {
             if (Consume(frames, injector, serverV4, serverV6) is { } end) return end;
+            if (frames.IsEmpty && !_transport.MayHaveMore)
+            {
+                // Nothing is here: neither this session nor its SslStream holds a buffer while it waits, which may be for hours.
+                frames.GiveBack();
+                turn = 0;
+                await _tls.ReadAsync(Memory<byte>.Empty).ConfigureAwait(false);
+            }
             int n = await _tls.ReadAsync(frames.Space()).ConfigureAwait(false);
             if (n == 0) return _closeText ?? "the client closed the connection";
             frames.Advance(n);
             LastHeard = Environment.TickCount64;
-            // A client that always has more would keep the loop to itself: after half a megabyte the others have their turn.
-            if (++turn % 32 == 0) await new LoopYield(loop);
+            // A client that always has more would keep the loop to itself: after its share the others have their turn.
+            if ((turn += n) < TurnBytes) continue;
+            turn = 0;
+            await new LoopYield(loop);
         }
     }
 

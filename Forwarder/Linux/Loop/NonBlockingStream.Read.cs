@@ -26,6 +26,9 @@ public sealed partial class NonBlockingStream
         set => _source.RunContinuationsAsynchronously = value;
     }
 
+    /// <summary>False when a read would wait for the kernel to say that there is more. True promises nothing.</summary>
+    public bool MayHaveMore => Volatile.Read(ref _maybeReadable);
+
     /// <summary>Reads what there is, or waits for it. A read into nothing waits until there is something (or the end).</summary>
     /// <returns>Bytes; 0 when the peer has finished.</returns>
     /// <exception cref="LinuxException">The connection failed.</exception>

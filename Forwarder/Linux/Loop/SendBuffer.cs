@@ -1,15 +1,15 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace PersonalVpn.Linux;
 
 /// <summary>
-/// Bytes that wait to be sent: appended at the tail, sent from the head. Grows by doubling up to a limit and never shrinks below its
-/// first size for long. Not for several threads at once.
+/// Bytes that wait to be sent: appended at the tail, sent from the head. Grows by doubling up to a limit; the bytes are rented while
+/// something waits and given back when all is sent, so that an idle connection holds none. Not for several threads at once.
 /// </summary>
 internal sealed class SendBuffer(int limit)
 {
     private const int FirstSize = 64 << 10;
-    private const int KeepSize = 1 << 20;
     private byte[] _bytes = [];
     private int _head;
     private int _tail;
@@ -39,31 +39,32 @@ internal sealed class SendBuffer(int limit)
     internal void Advance(int sent)
     {
         _head += sent;
-        if (_head != _tail) return;
-        _head = _tail = 0;
-        if (_bytes.Length > KeepSize) _bytes = [];
+        if (_head == _tail) Clear();
     }
 
     /// <summary>Forgets all.</summary>
     internal void Clear()
     {
+        byte[] bytes = _bytes;
         _head = _tail = 0;
         _bytes = [];
+        if (bytes.Length > 0) ArrayPool<byte>.Shared.Return(bytes);
     }
 
     private void MakeRoom(int more)
     {
         int waiting = Length;
-        byte[] to = _bytes;
-        if (waiting + more > _bytes.Length || waiting > _bytes.Length / 2)
+        byte[] from = _bytes, to = from;
+        if (waiting + more > from.Length || waiting > from.Length / 2)
         {
-            long size = Math.Max(FirstSize, _bytes.Length);
+            long size = Math.Max(FirstSize, from.Length);
             while (size < (long)waiting + more) size *= 2;
-            to = GC.AllocateUninitializedArray<byte>((int)Math.Min(size, Math.Max(limit, waiting + more)));
+            to = ArrayPool<byte>.Shared.Rent((int)Math.Min(size, Math.Max(limit, waiting + more)));
         }
 
-        _bytes.AsSpan(_head, waiting).CopyTo(to);
+        from.AsSpan(_head, waiting).CopyTo(to);
         _bytes = to;
+        if (to != from && from.Length > 0) ArrayPool<byte>.Shared.Return(from);
         _head = 0;
         _tail = waiting;
     }
