@@ -1,83 +1,52 @@
 #!/usr/bin/env bash
-# bench.sh (make bench): a tunnel beside the direct way, in the lab. bob goes directly, alice through her tunnel, to
-# the same server at the same address; the two take turns, so that a noisy machine is noisy to both. Figures are
-# medians; what counts is the ratio.
+# bench.sh (make bench): PersonalVpn, the other VPNs that can be installed, and the direct way, on the same workloads in
+# one run; then PersonalVpn as its work grows. Report and picture go to bench-results/. See Scripts/bench/README.md.
 #
-#   REPS=3 SECS=3 Scripts/bench.sh          repetitions, seconds per throughput run
-#   LAB_CC=cubic                            congestion control (default: the machine's)
-#   SERVER="Inject raw" FORWARDER="OwnerLookup procfs"      one line of configuration for each daemon
+#   make bench                          everything: 5 rounds, about three quarters of an hour
+#   QUICK=1 make bench                  3 rounds of a few peers, a few minutes
+#   PEERS="pvpn bound openvpn-udp" REPS=3 SECS=4 SECTIONS=tcp,pp make bench
+#   GROWTH=0                            without the part where flows and sessions grow
+#   SOAK=600                            after it, that many seconds of full load: memory, collections, drops
+#   INSTALL=0                           do not install the other VPNs; measure those that are there
+#   PVPN_SERVER="Inject raw" PVPN_FORWARDER="OwnerLookup procfs"     a line of configuration for each daemon
 set -euo pipefail
-LAB_PREFIX=${LAB_PREFIX:-pv-bench-}
-LAB_BIG=0
-# shellcheck source=Scripts/lab/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lab/common.sh"
-REPS=${REPS:-3} SECS=${SECS:-3} TARGET=10.99.2.2
-
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=Scripts/bench/common.sh
+. "$ROOT/Scripts/bench/common.sh"
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || die "needs root for network namespaces, and sudo is not installed"
-    exec sudo --preserve-env=REPS,SECS,LAB_CC,SERVER,FORWARDER,DOTNET_ROOT env "PATH=$PATH" "$0" "$@"
+    exec sudo --preserve-env=QUICK,PEERS,REPS,SECS,SECTIONS,GROWTH,SOAK,INSTALL,CC,PVPN_SERVER,PVPN_FORWARDER,DOTNET_ROOT \
+        env "PATH=$PATH" "$0" "$@"
 fi
-"$SCRIPTS/install-deps.sh"
-make --no-print-directory -C "$SCRIPTS/.." build
-trap '"$SCRIPTS/lab.sh" down' EXIT
+if [ -n "${QUICK:-}" ]; then
+    PEERS=${PEERS:-pvpn bound openvpn-udp ocserv-tls softether} REPS=${REPS:-3} SECS=${SECS:-3}
+fi
+REPS=${REPS:-5} SECS=${SECS:-4}
+export SECS
+if [ "${INSTALL:-1}" != 0 ]; then "$BENCH/install-peers.sh"; fi
+make --no-print-directory -C "$ROOT" build
+dotnet build "$ROOT/tests/Bench.Bound" -c Release -v quiet --nologo
+BENCH_BOUND=$ROOT/tests/Bench.Bound/bin/Release/net10.0/PersonalVpn.Bench.Bound.dll
+DOTNET=$(command -v dotnet)
+export BENCH_BOUND DOTNET
+have=$("$BENCH/peers.sh" list)
+PEERS=${PEERS:-$have}
+
+mkdir -p "$RESULTS"
+: >"$RESULTS/runs.jsonl"
+trap '"$BENCH/topology.sh" down' EXIT
 trap 'exit 130' INT TERM
-"$SCRIPTS/lab.sh" up
-gcc -O2 -Wall -o "$LAB_STATE/tools/pingpong" "$SCRIPTS/lab/pingpong.c"
-spawn pingpong inner "$LAB_STATE/tools/pingpong" server $TARGET 7010
-"$SCRIPTS/lab.sh" start server ${SERVER:+"$SERVER"}
-"$SCRIPTS/lab.sh" start forwarder ${FORWARDER:+"$FORWARDER"}
-"$SCRIPTS/lab.sh" connect alice
+"$BENCH/topology.sh" up
 
-iperf() { # USER OPTION...: Mbit/s received
-    local user=$1
-    shift
-    at "$user" iperf3 -c $TARGET -t "$SECS" -f m -J "$@" | /usr/bin/python3 -c '
-import json, sys
-end = json.load(sys.stdin)["end"]
-print(round(end["sum_received" if "sum_received" in end else "sum"]["bits_per_second"] / 1e6, 1))'
-}
-pingpong() { at "$1" pingpong client $TARGET 7010 5000 | cut -d' ' -f"$2"; }
-http() { # USER KB: milliseconds of a request with a new connection, median of 100
-    at "$1" /usr/bin/python3 - "$2" <<'N'
-import statistics, sys, time, urllib.request
-url, times = f"http://10.99.2.2/{sys.argv[1]}.bin", []
-for _ in range(100):
-    began = time.perf_counter()
-    with urllib.request.urlopen(url) as answer:
-        assert len(answer.read()) == int(sys.argv[1]) * 1024
-    times.append((time.perf_counter() - began) * 1000)
-print(round(statistics.median(times), 3))
-N
-}
-
-measure() { # LABEL UNIT COMMAND..., USER in it is replaced
-    local label=$1 unit=$2 i direct="" tunnel=""
-    shift 2
-    for ((i = 0; i < REPS; i++)); do
-        direct="$direct $("${@/USER/bob}")"
-        tunnel="$tunnel $("${@/USER/alice}")"
+# One round after the other, and in each round every peer once: what drifts on this machine drifts for all of them.
+for ((round = 0; round < REPS; round++)); do
+    for peer in $PEERS; do
+        grep -qx "$peer" <<<"$have" || { echo "bench: $peer is not installed; left out" >&2; continue; }
+        "$BENCH/run.sh" "$peer" "$round" || echo "bench: $peer failed in round $round" >&2
     done
-    /usr/bin/python3 - "$label" "$unit" "$direct" "$tunnel" <<'N'
-import statistics, sys
-label, unit = sys.argv[1:3]
-direct, tunnel = ([float(x) for x in text.split()] for text in sys.argv[3:5])
-d, t = statistics.median(direct), statistics.median(tunnel)
-print(f"| {label} | {d:,.1f} | {t:,.1f} | {t / d:.3f} | {min(tunnel):,.1f} .. {max(tunnel):,.1f} | {unit} |", flush=True)
-N
-}
-
-cat <<N
-Congestion control: $(at host sysctl -n net.ipv4.tcp_congestion_control). $REPS repetitions, alternating. CPUs: $(nproc). Kernel: $(uname -r).
-
-| workload | direct | tunnel | ratio | tunnel, range | unit |
-| --- | --- | --- | --- | --- | --- |
-N
-measure "TCP to the server" Mbit/s iperf USER
-measure "TCP from the server" Mbit/s iperf USER -R
-measure "TCP, 4 streams" Mbit/s iperf USER -P 4
-measure "UDP offered 1 Gbit/s, received" Mbit/s iperf USER -u -b 1G -l 1200
-measure "1-byte round trip, median" µs pingpong USER 1
-measure "1-byte round trip, 99 %" µs pingpong USER 2
-for kb in 0 1 10 100 1000; do measure "web request, $kb KB, new connection" ms http USER $kb; done
-N=$("$SCRIPTS/lab/enter.sh" alice pvpn status --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["packetsDropped"])')
-printf '\nPackets dropped by pvpnd, by reason: %s\n' "$N"
+done
+if [ "${GROWTH:-1}" != 0 ] && grep -qw pvpn <<<"$PEERS"; then "$BENCH/growth.sh"; fi
+if [ -n "${SOAK:-}" ]; then "$BENCH/soak.sh" "$SOAK"; fi
+/usr/bin/python3 "$BENCH/report.py" "$RESULTS" | tee "$RESULTS/report.md"
+/usr/bin/python3 "$BENCH/chart.py" "$RESULTS" >"$RESULTS/bench.svg"
+echo "bench: $RESULTS/report.md, $RESULTS/bench.svg, $RESULTS/runs.jsonl" >&2

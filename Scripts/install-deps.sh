@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # install-deps.sh: what a Debian machine with the .NET SDK may lack for the lab, the demo and the tests.
 # Quiet, and nothing is done when all of it is there. Without apt it says what is missing.
+#   install-deps.sh [COMMAND:PACKAGE...]      those as well
 set -euo pipefail
 
 # command -> Debian package
 tools="iptables:iptables nft:nftables ip:iproute2 ss:iproute2 tcpdump:tcpdump /usr/bin/python3:python3-minimal nginx:nginx-light sudo:sudo
 ping:iputils-ping ps:procps gcc:gcc iperf3:iperf3 ssh-keygen:openssh-client ssh-agent:openssh-client curl:curl
-setpriv:util-linux flock:util-linux useradd:passwd sysctl:procps make:make"
+setpriv:util-linux flock:util-linux useradd:passwd sysctl:procps make:make $*"
 
 missing=""
 for pair in $tools; do
