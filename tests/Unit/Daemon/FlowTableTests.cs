@@ -81,16 +81,34 @@ public sealed class FlowTableTests
         Assert.NotNull(table.Add(Key(2, 17), Now + 180_500));
     }
 
+    /// <summary>Flows that the kernel lets pass by itself: nobody tells when they end, so the newest replace the oldest.</summary>
     [Fact]
-    public void Clear_and_remove()
+    public void Of_noted_flows_the_newest_are_remembered()
     {
-        var table = new FlowTable();
-        table.Add(Key(1), Now);
-        table.Add(Key(2), Now);
-        table.Remove(Key(1));
+        var table = new FlowTable(capacity: 8);
+        for (ushort port = 1; port <= 100; port++) table.Note(Key(port), Now);
+        Assert.True(table.Count <= 8);
+        Assert.NotNull(table.Find(Key(100), Now));
+        Assert.NotNull(table.Find(Key(97), Now));
         Assert.Null(table.Find(Key(1), Now));
-        table.Clear();
-        Assert.Equal(0, table.Count);
+    }
+
+    [Fact]
+    public void Noted_flows_leave_room_for_proven_ones()
+    {
+        var table = new FlowTable(capacity: 8);
+        for (ushort port = 1; port <= 100; port++) table.Note(Key(port), Now);
+        Assert.NotNull(table.Add(Key(200), Now));
+    }
+
+    [Fact]
+    public void A_noted_flow_is_not_noted_twice_and_lives_anew()
+    {
+        var table = new FlowTable(capacity: 8);
+        Flow flow = table.Note(Key(1, 17), Now);
+        Assert.Same(flow, table.Note(Key(1, 17), Now + 170_000));
+        Assert.Equal(1, table.Count);
+        Assert.NotNull(table.Find(Key(1, 17), Now + 340_000));
     }
 
     private static FlowKey Key(ushort port, byte protocol = 6) => new(protocol, IpAddr.Parse(Inner), port, IpAddr.Parse(Host), 80);

@@ -108,7 +108,8 @@ public sealed class TunnelRequestTests : IDisposable
         (TunnelState again, TunnelState? replaced) = Check(1000, Good);
         Assert.Same(blocked, replaced);
         Assert.Equal(blocked.Table, again.Table);
-        Assert.Equal(blocked.Device, again.Device);
+        // The process that read the old device may not have let go of it.
+        Assert.NotEqual(blocked.Device, again.Device);
         Assert.Null(Check(1001, Good with { AddressV4 = "198.51.100.8" }).Replaced);
     }
 

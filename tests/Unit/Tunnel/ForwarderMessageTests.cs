@@ -12,7 +12,7 @@ public sealed class ForwarderMessageTests
     public void A_request_as_it_stands_on_the_socket()
     {
         var request = new ForwarderRequest { Operation = ForwarderOperation.Open, Gateway = "gw", User = "alice", AddressV4 = "10.77.0.2", Routes = ["10.0.0.0/8"], Mtu = 1500, Transport = "tls" };
-        const string wire = """{"operation":"Open","gateway":"gw","user":"alice","addressV4":"10.77.0.2","routes":["10.0.0.0/8"],"mtu":1500,"transport":"tls","all":false}""";
+        const string wire = """{"operation":"Open","gateway":"gw","user":"alice","addressV4":"10.77.0.2","routes":["10.0.0.0/8"],"mtu":1500,"transport":"tls","fastPath":false,"all":false}""";
         Assert.Equal(wire, Encoding.UTF8.GetString(ForwarderProtocol.Encode(request)));
         ForwarderRequest? back = ForwarderProtocol.DecodeRequest(Encoding.UTF8.GetBytes(wire));
         Assert.NotNull(back);
