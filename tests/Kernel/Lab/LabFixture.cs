@@ -6,7 +6,7 @@ namespace PersonalVpn.Kernel.Lab;
 /// The lab of Scripts/lab.sh under a prefix and state directory of its own, with pvpn-server and pvpnd running
 /// in it. One lab serves all test classes of a variant; <see cref="ResetAsync"/> gives each test a clean one.
 /// </summary>
-public abstract class LabFixture(string name, string ownerLookup, string inject) : IAsyncLifetime
+public abstract class LabFixture(string name, string ownerLookup, string inject, bool fastPath = false) : IAsyncLifetime
 {
     /// <summary>The gateway's address on the wire.</summary>
     public const string Gateway = "10.99.1.1";
@@ -23,6 +23,9 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
 
     /// <summary>OwnerLookup of forwarder.conf: kernel or procfs.</summary>
     public string OwnerLookup => ownerLookup;
+
+    /// <summary>FastPath of forwarder.conf: the owner's process reads its tunnel's device.</summary>
+    public bool FastPath => fastPath;
 
     /// <summary>Inject of server.conf: raw or tun.</summary>
     public string Inject => inject;
@@ -122,7 +125,7 @@ public abstract class LabFixture(string name, string ownerLookup, string inject)
         await StopForwarderAsync();
         _forwarderLines = lines;
         string file = Path.Combine(State, "host", "forwarder.conf");
-        await File.WriteAllLinesAsync(file, Configuration([$"OwnerLookup {OwnerLookup}"], lines));
+        await File.WriteAllLinesAsync(file, Configuration([$"OwnerLookup {OwnerLookup}", $"FastPath {(FastPath ? "yes" : "no")}"], lines));
         Forwarder = LabProcess.Start(this, "pvpnd", "host", "pvpnd", "--config", file);
         await Forwarder.ErrorLineAsync("pvpnd: ready");
     }

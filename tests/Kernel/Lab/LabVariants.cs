@@ -1,11 +1,11 @@
 
 namespace PersonalVpn.Kernel.Lab;
 
-/// <summary>Owners from the kernel's own evidence, injection by raw socket.</summary>
+/// <summary>Owners from the kernel's own evidence, every packet through pvpnd, injection by raw socket.</summary>
 public sealed class KernelRawLab() : LabFixture("kr", "kernel", "raw");
 
-/// <summary>Owners from the kernel's own evidence, injection by TUN.</summary>
-public sealed class KernelTunLab() : LabFixture("kt", "kernel", "tun");
+/// <summary>As installed: the fast path, where the kernel's packet filter proves owners, and injection by TUN.</summary>
+public sealed class KernelTunLab() : LabFixture("kt", "kernel", "tun", fastPath: true);
 
 /// <summary>Owners from /proc alone as in the thesis, injection by raw socket.</summary>
 public sealed class ProcfsRawLab() : LabFixture("pr", "procfs", "raw");
@@ -17,11 +17,11 @@ public sealed class ProcfsTunLab() : LabFixture("pt", "procfs", "tun");
 
 /// <summary>The classes that run in one <see cref="KernelRawLab"/>.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class KernelRaw : ICollectionFixture<KernelRawLab> { public const string Name = "lab: OwnerLookup kernel, Inject raw"; }
+public sealed class KernelRaw : ICollectionFixture<KernelRawLab> { public const string Name = "lab: OwnerLookup kernel, FastPath no, Inject raw"; }
 
 /// <summary>The classes that run in one <see cref="KernelTunLab"/>.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class KernelTun : ICollectionFixture<KernelTunLab> { public const string Name = "lab: OwnerLookup kernel, Inject tun"; }
+public sealed class KernelTun : ICollectionFixture<KernelTunLab> { public const string Name = "lab: OwnerLookup kernel, FastPath yes, Inject tun"; }
 
 /// <summary>The classes that run in one <see cref="ProcfsRawLab"/>.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
