@@ -28,6 +28,9 @@ internal sealed class GatewayConnection : IDisposable
     /// <summary>The thread that completes what the transport waits for; later the packet loop.</summary>
     public EventLoop Loop { get; }
 
+    /// <summary>Told of what a handler on the loop let out.</summary>
+    public Action<Exception>? LoopFailed { get; set; }
+
     public NonBlockingStream Transport { get; }
     public SslStream Tls { get; }
     public ServerCertificateObserver Certificate { get; }
@@ -83,10 +86,12 @@ internal sealed class GatewayConnection : IDisposable
     {
         socket.SetNoDelay();
         var observer = new ServerCertificateObserver();
-        var loop = new EventLoop();
+        GatewayConnection? made = null;
+        // What a handler lets out while the connection is being closed concerns nobody any more.
+        var loop = new EventLoop(e => made?.LoopFailed?.Invoke(e));
         loop.Start("packets");
         var transport = new NonBlockingStream(socket, loop);
-        var tls = new SslStream(transport, leaveInnerStreamOpen: true);
+        var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         using var limit = new Timer(_ => socket.Shutdown(), null, timeout, Timeout.InfiniteTimeSpan);
         try
         {
@@ -102,7 +107,7 @@ internal sealed class GatewayConnection : IDisposable
             End();
             throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
         }
-        return new GatewayConnection(socket, loop, transport, tls, observer);
+        return made = new GatewayConnection(socket, loop, transport, tls, observer);
 
         void End()
         {

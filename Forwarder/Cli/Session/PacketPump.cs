@@ -45,6 +45,7 @@ internal sealed class PacketPump
         _gateway = gateway;
         _channel = new ChannelPort(channel);
         _device = device is null ? null : new TunPort(device);
+        gateway.LoopFailed = e => _ended.TrySetResult(Lost(e.Message));
         _uplinks = [new Uplink(this, _channel), .. _device is null ? [] : new[] { new Uplink(this, _device) }];
     }
 
@@ -60,7 +61,7 @@ internal sealed class PacketPump
     {
         _gateway.Transport.RunContinuationsAsynchronously = false;
         _gateway.Transport.Drained = Resume;
-        foreach (Uplink u in _uplinks) _gateway.Loop.Register(u.Port.Fd, EpollEvents.EPOLLIN, u);
+        foreach (Uplink u in _uplinks) u.Watch(true);
         _ = Down();
     });
 
@@ -104,7 +105,7 @@ internal sealed class PacketPump
             if (n == 0) break;
             if (n < 0)
             {
-                _gateway.Loop.Unregister(from.Port.Fd);
+                from.Watch(false);
                 _ended.TrySetResult(PortClosed);
                 break;
             }
@@ -118,7 +119,7 @@ internal sealed class PacketPump
     private void Pause()
     {
         _paused = true;
-        foreach (Uplink u in _uplinks) _gateway.Loop.Modify(u.Port.Fd, 0);
+        foreach (Uplink u in _uplinks) u.Watch(false);
     }
 
     // On the loop's thread, when everything has been sent; or when somebody else may have sent the rest.
@@ -126,7 +127,7 @@ internal sealed class PacketPump
     {
         if (!_paused || _gateway.Transport.PendingBytes > MaxPending || _ended.Task.IsCompleted) return;
         _paused = false;
-        foreach (Uplink u in _uplinks) _gateway.Loop.Modify(u.Port.Fd, EpollEvents.EPOLLIN);
+        foreach (Uplink u in _uplinks) u.Watch(true);
     }
 
     private async Task Down()
@@ -186,5 +187,11 @@ internal sealed class PacketPump
         public IPacketPort Port { get; } = port;
 
         public void OnEvents(uint events) => pump.Up(this);
+
+        public void Watch(bool on)
+        {
+            if (on) pump._gateway.Loop.Register(Port.Fd, EpollEvents.EPOLLIN, this);
+            else pump._gateway.Loop.Unregister(Port.Fd);
+        }
     }
 }
