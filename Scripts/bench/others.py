@@ -50,13 +50,13 @@ def plain_host():
 
 
 def as_bob(namespace, *command):
-    return run("ip", "netns", "exec", namespace, "setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups", "--", *command)
+    return run("ip", "netns", "exec", namespace, "setpriv", "--reuid", "bob", "--regid", "bob", "--init-groups", "--", *command, timeout=60)
 
 
 def measures(seconds):
     tools = state / "tools"
     return {
-        "throughput, Gb/s": lambda ns: json.loads(as_bob(ns, "iperf3", "-c", TARGET, "-t", str(seconds), "-J"))["end"]["sum_received"]["bits_per_second"] / 1e9,
+        "throughput, Gb/s": lambda ns: json.loads(as_bob(ns, "iperf3", "-c", TARGET, "-t", str(max(1, round(seconds))), "-J"))["end"]["sum_received"]["bits_per_second"] / 1e9,
         "round trips/s": lambda ns: 1e6 / float(as_bob(ns, tools / "pingpong", "client", TARGET, "7010", str(int(8000 * seconds))).split()[0]),
         "new TCP connections/s": lambda ns: float(as_bob(ns, tools / "rate", "tcp", TARGET, "80", str(seconds))),
         "new UDP sockets/s": lambda ns: float(as_bob(ns, tools / "rate", "udp", TARGET, "9", str(seconds))),

@@ -8,15 +8,15 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// <summary>
 /// The nftables table <c>inet pvpn</c> for a set of rules, as text for nft(8): pure. What depends on tunnels is in sets and maps, which
 /// the kernel looks up by hash: a packet of another user costs the same with one tunnel and with a thousand, and a tunnel more is a
-/// few elements more.
+/// few elements more. What that packet meets is kept to little, because it is what tunnels cost those who have none.
 /// <code>
 /// output, before iptables' raw      oif pvpn*   → departure: owner's TCP of a fast path: marked Fast (a SYN is logged to group n first)
-///                                   not lo, not our transport: uid → uU: DESTINATION → drop  (tunnelled, but another way out)
+///                                   uid → uU: not lo, not our transport, DESTINATION → drop  (tunnelled, but another way out)
 /// late, after iptables' raw         oif pvpn*, not marked Fast → drop    (PVPN-OUT in raw has queued it, unless somebody flushed it)
 /// prerouting, before iptables' raw  iif pvpn*   → arrival: TCP, whole, no SYN, for its own INNER: marked Injected; the rest is logged
 ///                                                           to group n+1 and dropped
 ///                                   -d INNER without our mark → drop     (nobody but pvpnd reaches an inner address)
-///                                   not lo, -s INNER → drop              (nobody out there sends in an inner address's name)
+/// forward                           oif pvpn*   → drop                   (nobody out there sends by a tunnel of this host)
 /// </code>
 /// </summary>
 internal sealed class FilterTable
@@ -44,7 +44,7 @@ internal sealed class FilterTable
     {
         AddElements(rules);
         foreach (IGrouping<uint, IpPrefix> user in rules.Blocked.GroupBy(b => b.Uid, b => b.Destination))
-            _chains[Text($"u{user.Key}")] = [.. user.Select(d => $"{(d.IsV6 ? "ip6" : "ip")} daddr {d} drop").Order(StringComparer.Ordinal)];
+            _chains[Text($"u{user.Key}")] = ["oifname \"lo\" accept", Marked(Marks.Transport) + " accept", .. user.Select(d => $"{(d.IsV6 ? "ip6" : "ip")} daddr {d} drop").Order(StringComparer.Ordinal)];
         AddOutput(queue);
         AddPrerouting(queue);
     }
@@ -168,8 +168,6 @@ internal sealed class FilterTable
         [
             "type filter hook output priority -301; policy accept;",
             $"oifname \"{Marks.DevicePrefix}*\" goto departure",
-            "oifname \"lo\" accept",
-            Marked(Marks.Transport) + " accept",
             "meta skuid vmap @owners",
         ];
         _chains["late"] =
@@ -196,8 +194,8 @@ internal sealed class FilterTable
             $"iifname \"{Marks.DevicePrefix}*\" goto arrival",
             $"ip daddr @inner4 {Unmarked(Marks.Injected)} drop",
             $"ip6 daddr @inner6 {Unmarked(Marks.Injected)} drop",
-            "ip saddr @inner4 iifname != \"lo\" drop",
-            "ip6 saddr @inner6 iifname != \"lo\" drop",
         ];
+        // Who forges an inner source out there must not be routed into a tunnel by it.
+        _chains["forward"] = ["type filter hook forward priority -301; policy accept;", $"oifname \"{Marks.DevicePrefix}*\" drop"];
     }
 }

@@ -16,6 +16,8 @@ public sealed class FilterTableTests
             """
             add chain inet pvpn u1000
             flush chain inet pvpn u1000
+            add rule inet pvpn u1000 oifname "lo" accept
+            add rule inet pvpn u1000 meta mark & 0xf000000 == 0x5000000 accept
             add rule inet pvpn u1000 ip daddr 10.1.0.0/16 drop
             add rule inet pvpn u1000 ip6 daddr fd01::/16 drop
             add element inet pvpn owners { 1000 : jump u1000 }
@@ -42,7 +44,7 @@ public sealed class FilterTableTests
         var rules = Rules();
         rules.Blocked.Add((Alice, IpPrefix.Parse("10.2.0.0/16")));
         string change = new FilterTable(7570, rules).Since(new FilterTable(7570, Rules()));
-        Assert.Equal(5, change.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.Equal(7, change.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.DoesNotContain("element", change, StringComparison.Ordinal);
     }
 
