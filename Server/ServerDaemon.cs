@@ -15,20 +15,21 @@ namespace PersonalVpn.Server;
 /// <summary>pvpn-server from start to end: listeners, event loops, sessions, capture.</summary>
 internal sealed partial class ServerDaemon : IDisposable
 {
+    private const int MaxLoops = 64;
+
     private readonly ServerConfig _config;
     private readonly ILogger _log;
     private readonly HostKey _hostKey;
     private readonly SessionRegistry _registry;
     private readonly ServerNetwork _network;
-    private readonly IInjector _injector;
-    private readonly CaptureWorker _capture;
+    private readonly CaptureWorker[] _captures;
     private readonly ServerContext _context;
-    private readonly EventLoop[] _loops;
+    private readonly ServerLoop[] _loops;
+    private readonly Startups _startups;
     private readonly List<Listener> _listeners = [];
     private readonly ControlSocket _control;
     private readonly ManualResetEventSlim _stop = new();
     private long _nextId;
-    private int _startups;
 
     public ServerDaemon(ServerConfig config, ILogger log)
     {
@@ -37,13 +38,15 @@ internal sealed partial class ServerDaemon : IDisposable
         _control = new ControlSocket(config.ControlSocket, this, log);
         _hostKey = HostKey.Load(config.HostKey, config.Certificate);
         _registry = new SessionRegistry(config);
-        _network = new ServerNetwork(config, _registry.Pools, log);
-        _injector = config.Inject == InjectMode.Raw ? new RawSocketInjector(ProtocolConstants.DefaultMtu) : new TunInjector(_network.Tun, ProtocolConstants.DefaultMtu);
-        _capture = new CaptureWorker(_network.Tun, _registry, log);
+        _startups = new Startups(config.MaxStartups, config.StartupsFrom, config.StartupsRate);
+        // A session belongs to one loop, and so to one queue of the device, up and down.
+        _network = new ServerNetwork(config, _registry.Pools, Math.Clamp(Environment.ProcessorCount, 1, MaxLoops), log);
+        _captures = [.. _network.Queues.Select((queue, i) => new CaptureWorker(queue, $"capture-{i}", _registry, log))];
         string banner = config.Banner is { } file ? File.ReadAllText(file).Trim() : "";
         if (banner.Length > ProtocolConstants.MaxText / 4) banner = banner[..(ProtocolConstants.MaxText / 4)];
-        _context = new ServerContext(config, _hostKey, new UserAuthenticator(config.AuthorizedKeysFile), _registry, _injector, banner, log);
-        _loops = [.. Enumerable.Range(0, Math.Max(1, Environment.ProcessorCount)).Select(_ => new EventLoop(LogLoopError))];
+        _context = new ServerContext(config, _hostKey, new UserAuthenticator(config.AuthorizedKeysFile), _registry, banner, log);
+        _loops = [.. _network.Queues.Select(queue => new ServerLoop(new EventLoop(LogLoopError),
+            config.Inject == InjectMode.Raw ? new RawSocketInjector(ProtocolConstants.DefaultMtu) : new TunInjector(queue, ProtocolConstants.DefaultMtu)))];
     }
 
     public IReadOnlyList<Session> Sessions => _registry.All;
@@ -51,13 +54,13 @@ internal sealed partial class ServerDaemon : IDisposable
     /// <summary>Serves until <see cref="Stop"/>.</summary>
     public void Run(Action ready)
     {
-        for (int i = 0; i < _loops.Length; i++) _loops[i].Start($"loop-{i}");
-        _capture.Start();
+        for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Start($"loop-{i}");
+        foreach (CaptureWorker c in _captures) c.Start();
         string[] addresses = _config.ListenAddresses.Count > 0 ? [.. _config.ListenAddresses] : File.Exists("/proc/net/if_inet6") ? ["::"] : ["0.0.0.0"];
         foreach (string address in addresses) _listeners.Add(new Listener(new IPEndPoint(IPAddress.Parse(address), _config.Port), this));
         using var keepAlive = new Timer(_ => KeepAlive(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         _control.Start();
-        LogStarted(string.Join(", ", addresses), _config.Port, _hostKey.PublicKey.Fingerprint, _network.Tun.Name);
+        LogStarted(string.Join(", ", addresses), _config.Port, _hostKey.PublicKey.Fingerprint, _network.Queues[0].Name);
         ready();
         _stop.Wait();
         foreach (Session s in Sessions) s.Close(CloseReason.ShuttingDown, "the server shuts down");
@@ -77,9 +80,12 @@ internal sealed partial class ServerDaemon : IDisposable
     {
         foreach (Listener l in _listeners) l.Dispose();
         _control.Dispose();
-        _capture.Dispose();
-        foreach (EventLoop l in _loops) l.Dispose();
-        _injector.Dispose();
+        foreach (CaptureWorker c in _captures) c.Dispose();
+        foreach (ServerLoop l in _loops)
+        {
+            l.Events.Dispose();
+            l.Injector.Dispose();
+        }
         _network.Dispose();
         _hostKey.Dispose();
         _stop.Dispose();
@@ -92,9 +98,17 @@ internal sealed partial class ServerDaemon : IDisposable
         if (interval <= 0) return;
         foreach (Session s in Sessions)
         {
-            long silent = now - s.LastHeard;
-            if (silent > interval * _config.ClientAliveCountMax) s.Close(CloseReason.Timeout, $"no sign of life for {silent / 1000} s");
-            else if (silent > interval && silent % interval < 1000) s.SendControl(PingMessage.Encode(FrameType.Ping, (ulong)now));
+            try
+            {
+                long silent = now - s.LastHeard;
+                if (silent > interval * _config.ClientAliveCountMax) s.Close(CloseReason.Timeout, $"no sign of life for {silent / 1000} s");
+                else if (silent > interval && silent % interval < 1000) s.SendControl(PingMessage.Encode(FrameType.Ping, (ulong)now));
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+            {
+                // It ended while we looked at it. What a timer lets out ends the process, and everybody else's session with it.
+                LogKeepAliveFailed(s.Id, e.Message);
+            }
         }
     }
 
@@ -106,19 +120,25 @@ internal sealed partial class ServerDaemon : IDisposable
             socket.Dispose();
             return;
         }
-        int startups = Interlocked.Increment(ref _startups);
-        if (startups > _config.MaxStartups)
+        long id = Interlocked.Increment(ref _nextId);
+        socket.SetNoDelay();
+        var connection = new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id);
+        if (!_startups.TryEnter(id, peer.Address, Environment.TickCount64, connection.GiveWay))
         {
-            Interlocked.Decrement(ref _startups);
             LogTooManyStartups(peer.ToString(), _config.MaxStartups);
             socket.Dispose();
             return;
         }
-        socket.SetNoDelay();
-        long id = Interlocked.Increment(ref _nextId);
-        int counted = 1;
-        var connection = new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id);
-        _ = Task.Run(() => connection.RunAsync(() => Interlocked.Add(ref _startups, -Interlocked.Exchange(ref counted, 0))));
+        _ = Task.Run(() => connection.RunAsync(() => _startups.Leave(id)));
+    }
+
+    private bool RefuseFor(int errno)
+    {
+        // Out of descriptors or memory: the connection stays in the queue of the kernel, and the loop would be told of it again and
+        // again. Look away for a while; sessions go on meanwhile.
+        if (errno is not (Errno.EMFILE or 23 or Errno.ENOBUFS or Errno.ENOMEM)) return false;
+        LogCannotAccept(new LinuxException("accept", errno).Message);
+        return true;
     }
 
     [LoggerMessage(10, LogLevel.Information, "listening on {Addresses} port {Port}, host key {Fingerprint}, device {Device}")]
@@ -129,6 +149,12 @@ internal sealed partial class ServerDaemon : IDisposable
 
     [LoggerMessage(12, LogLevel.Error, "event loop")]
     private partial void LogLoopError(Exception e);
+
+    [LoggerMessage(13, LogLevel.Error, "no new connection can be taken ({Problem}); trying again in 100 ms")]
+    private partial void LogCannotAccept(string problem);
+
+    [LoggerMessage(14, LogLevel.Debug, "session {Id} could not be asked for a sign of life: {Problem}")]
+    private partial void LogKeepAliveFailed(long id, string problem);
 
     /// <summary>One listening socket on the first event loop.</summary>
     private sealed class Listener : IEventHandler, IDisposable
@@ -147,7 +173,7 @@ internal sealed partial class ServerDaemon : IDisposable
                 _socket.Bind(at);
                 _socket.Listen();
                 _socket.SetNonBlocking(true);
-                daemon._loops[0].Register(_socket.Fd, EpollEvents.EPOLLIN, this);
+                daemon._loops[0].Events.Register(_socket.Fd, EpollEvents.EPOLLIN, this);
             }
             catch
             {
@@ -158,12 +184,18 @@ internal sealed partial class ServerDaemon : IDisposable
 
         public void OnEvents(uint events)
         {
-            while (_socket.Accept(out int error) is { } accepted) _daemon.Accepted(accepted);
+            int error;
+            while (_socket.Accept(out error) is { } accepted) _daemon.Accepted(accepted);
+            if (!_daemon.RefuseFor(error)) return;
+            Loop.Modify(_socket.Fd, 0);
+            Loop.PostDelayed(TimeSpan.FromMilliseconds(100), () => Loop.Modify(_socket.Fd, EpollEvents.EPOLLIN));
         }
+
+        private EventLoop Loop => _daemon._loops[0].Events;
 
         public void Dispose()
         {
-            _daemon._loops[0].Unregister(_socket.Fd);
+            Loop.Unregister(_socket.Fd);
             _socket.Dispose();
         }
     }

@@ -7,17 +7,19 @@ using PersonalVpn.Tunnel.Protocol;
 namespace PersonalVpn.Server.Capture;
 
 /// <summary>
-/// The way back, one thread:
+/// The way back, one thread for each queue of the device:
 /// <code>
 /// 1 the kernel routes everything for the pools to the TUN device; superpackets come whole with their metadata
 /// 2 the destination address names the session (no state, no guess); without a session the packet is dropped
 /// 3 frame header and metadata are written before the packet, and the frame is added to the session's batch
-/// 4 when no more waits, or after a round, every batch becomes one TLS write
+/// 4 when no more waits, or after a round, every batch becomes one TLS write; a round is short, because who has one packet in it
+///   waits for those who have many
 /// </code>
 /// </summary>
 internal sealed partial class CaptureWorker : IDisposable
 {
     private const int PacketsPerRound = 64;
+    private const int BytesPerRound = 256 * 1024;
 
     private readonly TunDevice _tun;
     private readonly SessionRegistry _registry;
@@ -30,12 +32,12 @@ internal sealed partial class CaptureWorker : IDisposable
     private volatile bool _stop;
     private long _unclaimed;
 
-    public CaptureWorker(TunDevice tun, SessionRegistry registry, ILogger log)
+    public CaptureWorker(TunDevice tun, string name, SessionRegistry registry, ILogger log)
     {
         _tun = tun;
         _registry = registry;
         _log = log;
-        _thread = new Thread(Run) { IsBackground = true, Name = "capture" };
+        _thread = new Thread(Run) { IsBackground = true, Name = name };
     }
 
     /// <summary>Packets for addresses that no session holds.</summary>
@@ -70,7 +72,8 @@ internal sealed partial class CaptureWorker : IDisposable
         // virtio_net_hdr is shorter than header and metadata: read so that the packet itself lies where the frame wants it.
         const int readAt = ProtocolConstants.PacketPrefixSize - OffloadMetadata.VirtioSize;
         bool more = true;
-        for (int i = 0; i < PacketsPerRound; i++)
+        int bytes = 0;
+        for (int i = 0; i < PacketsPerRound && bytes < BytesPerRound; i++)
         {
             int n = _tun.Read(_buffer.AsSpan(readAt));
             if (n <= OffloadMetadata.VirtioSize)
@@ -79,6 +82,7 @@ internal sealed partial class CaptureWorker : IDisposable
                 more = false;
                 break;
             }
+            bytes += n;
             Deliver(n - OffloadMetadata.VirtioSize);
         }
         foreach (Session s in _dirty) s.Flush();

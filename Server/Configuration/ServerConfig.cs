@@ -57,7 +57,15 @@ internal sealed record ServerConfig
     public int ClientAliveCountMax { get; init; } = 3;
     public TimeSpan LoginGraceTime { get; init; } = TimeSpan.FromSeconds(30);
     public int MaxSessions { get; init; } = 4096;
+    /// <summary>Most connections that may be logging in (sshd's "full").</summary>
     public int MaxStartups { get; init; } = 100;
+
+    /// <summary>From so many on one may have to give way (sshd's "start").</summary>
+    public int StartupsFrom { get; init; } = 100;
+
+    /// <summary>Per cent of newcomers for whom one has to, there; it rises to all of them at <see cref="MaxStartups"/>.</summary>
+    public int StartupsRate { get; init; } = 100;
+
     public string ControlSocket { get; init; } = "/run/pvpn/server.sock";
     public string? Banner { get; init; }
     public LogLevel LogLevel { get; init; } = LogLevel.Information;

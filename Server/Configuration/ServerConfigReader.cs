@@ -100,13 +100,28 @@ internal sealed class ServerConfigReader
             "clientalivecountmax" => _config with { ClientAliveCountMax = line.Number(1, 255) },
             "logingracetime" => _config with { LoginGraceTime = line.Time() },
             "maxsessions" => _config with { MaxSessions = line.Number(1, 1_000_000) },
-            "maxstartups" => _config with { MaxStartups = line.Number(1, 100_000) },
+            "maxstartups" => Startups(line),
             "controlsocket" => _config with { ControlSocket = Absolute(line) },
             "banner" => _config with { Banner = line.Value == "none" ? null : Absolute(line) },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
             _ => throw line.Unknown(GlobalKeywords),
         };
         if (_seen.Add(line.Keyword)) _config = changed;
+    }
+
+    // "full", or "start:rate:full" as sshd has it.
+    private ServerConfig Startups(KeywordLine line)
+    {
+        if (!line.Value.Contains(':', StringComparison.Ordinal))
+        {
+            int full = line.Number(1, 100_000);
+            return _config with { MaxStartups = full, StartupsFrom = full, StartupsRate = 100 };
+        }
+        string[] parts = line.Value.Split(':');
+        int[] n = [.. parts.Select(p => int.TryParse(p, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int v) ? v : 0)];
+        return n is [>= 1, >= 1 and <= 100, <= 100_000] && n[0] <= n[2]
+            ? _config with { StartupsFrom = n[0], StartupsRate = n[1], MaxStartups = n[2] }
+            : throw line.Error($"'{line.Value}' is neither a number nor start:rate:full (as 10:30:100)");
     }
 
     private static string Absolute(KeywordLine line) => line.Value.StartsWith('/') ? line.Value : throw line.Error("needs an absolute path");

@@ -17,22 +17,26 @@ internal sealed partial class ServerNetwork : IDisposable
     private const string DevicePrefix = "pvs";
     private static readonly string[] Switches = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
 
+    private readonly List<TunDevice> _queues = [];
     private readonly Dictionary<string, string> _switchedOn = [];
     private readonly IReadOnlyList<IpPrefix> _pools;
     private readonly bool _masquerade;
     private readonly ILogger _log;
 
-    public ServerNetwork(ServerConfig config, IReadOnlyList<(IpPrefix Pool, IpAddr Server)> pools, ILogger log)
+    /// <summary>Makes it, with a number of queues: each can be read and written by a thread of its own.</summary>
+    public ServerNetwork(ServerConfig config, IReadOnlyList<(IpPrefix Pool, IpAddr Server)> pools, int queues, ILogger log)
     {
         _log = log;
         _pools = [.. pools.Select(p => p.Pool)];
         _masquerade = config.Egress == EgressMode.Masquerade;
         using var netlink = new RouteNetlink();
         var taken = netlink.ListLinks().Select(l => l.Name).ToHashSet();
-        Tun = TunDevice.Open(Enumerable.Range(0, 1000).Select(i => DevicePrefix + i).First(n => !taken.Contains(n)),
-            new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp });
+        string name = Enumerable.Range(0, 1000).Select(i => DevicePrefix + i).First(n => !taken.Contains(n));
+        var options = new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp, MultiQueue = queues > 1 };
+        _queues.Add(TunDevice.Open(name, options));
         try
         {
+            while (_queues.Count < queues) _queues.Add(TunDevice.Open(name, options));
             // The largest MTU: the device is no link, so nothing needs to be cut for it; paths are measured on the real links.
             netlink.SetLink(Tun.Name, up: true, mtu: 65535, txQueueLength: 4096);
             foreach ((IpPrefix pool, IpAddr server) in pools)
@@ -51,8 +55,14 @@ internal sealed partial class ServerNetwork : IDisposable
         }
     }
 
-    /// <summary>Where replies come out, and packets may go in.</summary>
-    public TunDevice Tun { get; }
+    /// <summary>
+    /// The device, by queue: where replies come out, and packets may go in. The kernel remembers the queue that a flow was written
+    /// to, and brings the flow's replies to the same one (drivers/net/tun.c, tun_automq_select_queue); so a session that is always
+    /// written to one queue is read from one queue, and the order inside its flows is kept.
+    /// </summary>
+    public IReadOnlyList<TunDevice> Queues => _queues;
+
+    private TunDevice Tun => _queues[0];
 
     public void Dispose()
     {
@@ -62,7 +72,7 @@ internal sealed partial class ServerNetwork : IDisposable
             try { File.WriteAllText(path, before); }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException) { LogUndoFailed(path, e); }
         }
-        Tun.Dispose();
+        foreach (TunDevice queue in _queues) queue.Dispose();
     }
 
     private void RefuseClash(RouteNetlink netlink, IpPrefix pool)

@@ -13,7 +13,10 @@ namespace PersonalVpn.Server.Sessions;
 
 /// <summary>What every connection needs of the server.</summary>
 internal sealed record ServerContext(ServerConfig Config, HostKey HostKey, UserAuthenticator Authenticator, SessionRegistry Registry,
-    Inject.IInjector Injector, string Banner, ILogger Log);
+    string Banner, ILogger Log);
+
+/// <summary>An event loop and the way out of the sessions that it serves.</summary>
+internal sealed record ServerLoop(EventLoop Events, Inject.IInjector Injector);
 
 /// <summary>
 /// One connection from accept to end:
@@ -22,7 +25,7 @@ internal sealed record ServerContext(ServerConfig Config, HostKey HostKey, UserA
 /// └─ LoginGraceTime, on the thread pool ───┘└ on the event loop, until either side ends it
 /// </code>
 /// </summary>
-internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, EventLoop loop, long id) : IDisposable
+internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, ServerLoop loop, long id) : IDisposable
 {
     private readonly ILogger _log = server.Log;
     private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer).ToString();
@@ -31,7 +34,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     /// <summary>Runs the connection to its end; never throws. <paramref name="authenticated"/> is called once login is over, well or not.</summary>
     public async Task RunAsync(Action authenticated)
     {
-        var transport = new NonBlockingStream(socket, loop);
+        var transport = new NonBlockingStream(socket, loop.Events);
         var tls = new SslStream(transport, leaveInnerStreamOpen: true);
         ControlChannel? control = null;
         try
@@ -65,6 +68,19 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
             Dispose();
             await tls.DisposeAsync().ConfigureAwait(false);
             await transport.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Ends a login that is under way; any thread.</summary>
+    public void GiveWay()
+    {
+        try
+        {
+            socket.Shutdown();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended by itself meanwhile.
         }
     }
 
@@ -116,8 +132,8 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         Session session = _session!;
         // From here on the loop's thread does the work itself: a hop to the pool per read would cost more than the read.
         transport.RunContinuationsAsynchronously = false;
-        await new LoopYield(loop);
-        string reason = await session.ReceiveAsync(frames, server.Injector, loop, server.Registry.ServerV4, server.Registry.ServerV6).ConfigureAwait(false);
+        await new LoopYield(loop.Events);
+        string reason = await session.ReceiveAsync(frames, loop.Injector, loop.Events, server.Registry.ServerV4, server.Registry.ServerV6).ConfigureAwait(false);
         LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
         await session.LingerAsync(frames).ConfigureAwait(false);
     }

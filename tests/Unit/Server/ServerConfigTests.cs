@@ -76,6 +76,8 @@ public sealed class ServerConfigTests
     [InlineData("Route fd00::/8", "test.conf:1: Route: is IPv6, but there is no AddressPool6 to give users an IPv6 address from")]
     [InlineData("Egress bridge", "test.conf:1: Egress: 'bridge' is not one of masquerade, routed")]
     [InlineData("Inject raw,tun", "test.conf:1: Inject: 'raw,tun' is not one of auto, raw, tun")]
+    [InlineData("MaxStartups 30:10", "test.conf:1: MaxStartups: '30:10' is neither a number nor start:rate:full (as 10:30:100)")]
+    [InlineData("MaxStartups 30:10:20", "test.conf:1: MaxStartups: '30:10:20' is neither a number nor start:rate:full (as 10:30:100)")]
     [InlineData("LoginGraceTime", "test.conf:1: LoginGraceTime: '' is not a time such as 30, 2m or 1h")]
     [InlineData("ClientAliveCountMax 256", "test.conf:1: ClientAliveCountMax: '256' is not a number from 1 to 255")]
     [InlineData("Permit 10.0.0.0/8:0", "test.conf:1: Permit: '0' is not a port or a range such as 8000-8080")]
