@@ -3,7 +3,7 @@
 #   make            build pvpn, pvpnd and pvpn-server into out/
 #   make demo       two users, a gateway and an inner host on this machine, start to end (root)
 #   make test       unit tests and kernel tests in network namespaces (root)
-#   make bench      measure a tunnel against the direct way in the lab (root)
+#   make bench      this VPN, others and the direct way on the same workloads (root); QUICK=1 for a few minutes
 #   make lint       formatting, analyzers, shell scripts
 #   make install    into $(DESTDIR)$(PREFIX), configuration into $(DESTDIR)$(SYSCONFDIR)
 #   make clean      remove what was built
@@ -43,7 +43,7 @@ bench: build
 lint:
 	dotnet format PersonalVpn.sln --verify-no-changes
 	@if command -v shellcheck >/dev/null; then \
-	    shellcheck -x Scripts/*.sh Scripts/lab/*.sh .ci/run; \
+	    shellcheck -x Scripts/*.sh Scripts/lab/*.sh Scripts/bench/*.sh .ci/run; \
 	else echo "lint: shellcheck is not installed; the shell scripts were not checked"; fi
 	@if command -v groff >/dev/null; then \
 	    set -e; for m in docs/man/*; do groff -ww -man -Tutf8 -z $$m 2>&1 | awk '{ print } END { exit NR > 0 }'; done; \
@@ -69,5 +69,5 @@ install: build
 	    install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 
 clean:
-	rm -rf out out.new TestResults
+	rm -rf out out.new TestResults bench-results
 	find . \( -name bin -o -name obj \) -type d -not -path './.git/*' -prune -exec rm -rf {} +

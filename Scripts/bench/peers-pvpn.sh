@@ -48,7 +48,6 @@ N
     spawn c pvpnd sh -c "$(own_run "$STATE/pvpn/run-c")" sh "$STATE/pvpn/run-c" "$out/pvpnd" --config "$STATE/pvpn/forwarder.conf"
     until_ready 500 grep -q ready "$STATE/log/peer.s.pvpn-server.log" || die "pvpn-server is not ready"
     until_ready 500 grep -q ready "$STATE/log/peer.c.pvpnd.log" || die "pvpnd is not ready"
-    ip -n "$G" route show | grep -q . && sleep 0.3
 }
 as_bench() { # NAME COMMAND...: a process of the account, counted, in the client's namespace, with pvpnd's /run
     local name=$1 home=$STATE/home
@@ -61,6 +60,15 @@ start_c_pvpn() {
     local home=$STATE/home
     as_bench pvpn "$(readable "$PVPN_OUT" programs)/pvpn" -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$home/known_hosts" \
         -i "$home/id_rsa" -p 7443 bench@10.90.1.1
+}
+
+pvpn_status() { # what pvpn and pvpn-server say of themselves: drops by reason, sessions
+    local out
+    out=$(readable "$PVPN_OUT" programs)
+    DOTNET_ROOT=$(readable "$(dotnet_root)" dotnet)
+    export DOTNET_ROOT
+    x "$C" sh -c "$(own_run "$STATE/pvpn/run-c")" sh "$STATE/pvpn/run-c" "$out/pvpn" status --json
+    x "$G" sh -c "$(own_run "$STATE/pvpn/run-s")" sh "$STATE/pvpn/run-s" "$out/pvpn-server" sessions --json
 }
 
 # ---- bound: one SslStream from c to g, nothing else; no packet path can be faster than its own TLS

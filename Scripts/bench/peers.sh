@@ -3,6 +3,7 @@
 #   peers.sh list                  those that are installed here
 #   peers.sh start PEER            server and client; prints the set-up time in ms, up to the first exchange through it
 #   peers.sh stop [PEER]
+#   peers.sh status                what pvpn and pvpn-server say of themselves, when pvpn is the peer
 # How each is configured is in peers-*.sh: start_s_PEER and start_c_PEER, with `spawn s|c NAME COMMAND...` so that CPU
 # and memory are counted; optional stop_PEER. Another program becomes one more peer by defining these two.
 set -euo pipefail
@@ -87,5 +88,6 @@ case ${1:-} in
     list) list ;;
     start) start "$2" ;;
     stop) stop "${2:-}" ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    status) pvpn_status ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
