@@ -41,7 +41,7 @@ internal sealed partial class ServerDaemon : IDisposable
         _startups = new Startups(config.MaxStartups, config.StartupsFrom, config.StartupsRate);
         // A session belongs to one loop, and so to one queue of the device, up and down.
         _network = new ServerNetwork(config, _registry.Pools, Math.Clamp(Environment.ProcessorCount, 1, MaxLoops), log);
-        _captures = [.. _network.Queues.Select((queue, i) => new CaptureWorker(queue, $"capture-{i}", _registry, log))];
+        _captures = [.. _network.Queues.Select(queue => new CaptureWorker(queue, _registry, log))];
         string banner = config.Banner is { } file ? File.ReadAllText(file).Trim() : "";
         if (banner.Length > ProtocolConstants.MaxText / 4) banner = banner[..(ProtocolConstants.MaxText / 4)];
         _context = new ServerContext(config, _hostKey, new UserAuthenticator(config.AuthorizedKeysFile), _registry, banner, log);
@@ -55,7 +55,7 @@ internal sealed partial class ServerDaemon : IDisposable
     public void Run(Action ready)
     {
         for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Start($"loop-{i}");
-        foreach (CaptureWorker c in _captures) c.Start();
+        for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Register(_network.Queues[i].Fd, EpollEvents.EPOLLIN, _captures[i]);
         string[] addresses = _config.ListenAddresses.Count > 0 ? [.. _config.ListenAddresses] : File.Exists("/proc/net/if_inet6") ? ["::"] : ["0.0.0.0"];
         foreach (string address in addresses) _listeners.Add(new Listener(new IPEndPoint(IPAddress.Parse(address), _config.Port), this));
         using var keepAlive = new Timer(_ => KeepAlive(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
@@ -80,7 +80,6 @@ internal sealed partial class ServerDaemon : IDisposable
     {
         foreach (Listener l in _listeners) l.Dispose();
         _control.Dispose();
-        foreach (CaptureWorker c in _captures) c.Dispose();
         foreach (ServerLoop l in _loops)
         {
             l.Events.Dispose();

@@ -35,7 +35,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     public async Task RunAsync(Action authenticated)
     {
         var transport = new NonBlockingStream(socket, loop.Events);
-        var tls = new SslStream(transport, leaveInnerStreamOpen: true);
+        var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         ControlChannel? control = null;
         try
         {

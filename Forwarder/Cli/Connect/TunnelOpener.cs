@@ -22,7 +22,11 @@ internal static class TunnelOpener
         while (true)
         {
             await control.SendAsync(new OpenMessage(avoid, destinations).Encode(), cancel).ConfigureAwait(false);
-            (_, byte[] body) = await control.ReceiveAsync(FrameType.Config, cancel).ConfigureAwait(false);
+            FrameType type;
+            byte[] body;
+            // The address may be one that others still send to; those packets may come before the answer that gives it to us.
+            do (type, body) = await control.ReceiveAsync(FrameType.Config, cancel, FrameType.Packet).ConfigureAwait(false);
+            while (type == FrameType.Packet);
             ConfigMessage config = ConfigMessage.Decode(body);
             IReadOnlyList<IpPrefix> routes = Usable(config, verbose);
             if (routes.Count == 0) throw new UserError($"{gateway} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
