@@ -30,7 +30,7 @@ internal sealed partial class ServerNetwork : IDisposable
         using var netlink = new RouteNetlink();
         var taken = netlink.ListLinks().Select(l => l.Name).ToHashSet();
         Tun = TunDevice.Open(Enumerable.Range(0, 1000).Select(i => DevicePrefix + i).First(n => !taken.Contains(n)),
-            new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp });
+            new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp, AskUdpSegments = true });
         try
         {
             // The largest MTU: the device is no link, so nothing needs to be cut for it; paths are measured on the real links.
