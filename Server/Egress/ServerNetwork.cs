@@ -32,7 +32,7 @@ internal sealed partial class ServerNetwork : IDisposable
         using var netlink = new RouteNetlink();
         var taken = netlink.ListLinks().Select(l => l.Name).ToHashSet();
         string name = Enumerable.Range(0, 1000).Select(i => DevicePrefix + i).First(n => !taken.Contains(n));
-        var options = new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp, MultiQueue = queues > 1 };
+        var options = new TunOptions { VnetHeader = true, Offloads = TunOffloads.Tcp, MultiQueue = queues > 1, AskUdpSegments = true };
         _queues.Add(TunDevice.Open(name, options));
         try
         {

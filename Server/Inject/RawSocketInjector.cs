@@ -1,5 +1,6 @@
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Server.Inject;
@@ -16,13 +17,15 @@ internal sealed class RawSocketInjector(int mtu) : IInjector
     private readonly RawInjector _raw = new();
     private int _fragmentId = Random.Shared.Next();
 
-    public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload)
+    public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload, SessionCounters counters)
     {
         Span<byte> packet = frame[ProtocolConstants.PacketPrefixSize..];
         if (offload.IsGso) return SendSegments(packet, info, offload.GsoSize);
         if (offload.NeedsChecksum) InternetChecksum.CompletePartial(packet, offload);
         return info.TotalLength > mtu ? SendFragments(packet, info) : Send(packet, info.Destination);
     }
+
+    public void Flush() { }
 
     public void Dispose() => _raw.Dispose();
 

@@ -1,22 +1,25 @@
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Server.Inject;
 
 /// <summary>
 /// Injects by the server's TUN device: superpackets go in whole with their metadata, and the kernel forwards, segments and
-/// fragments. IPv6 alone is fragmented here, as its sender would have done (RFC 8200 section 5).
+/// fragments. Datagrams of one flow that come together become a superpacket, where the kernel knows such (Linux 6.2). IPv6 alone is fragmented here, as its sender would have done (RFC 8200 section 5).
 /// </summary>
 internal sealed class TunInjector(TunDevice tun, int mtu) : IInjector
 {
     [ThreadStatic]
     private static byte[]? _piece;
 
+    private readonly ThreadLocal<UdpCoalescer>? _coalescers = tun.TakesUdpSegments ? new(() => new UdpCoalescer(tun, mtu)) : null;
     private int _fragmentId = Random.Shared.Next();
 
-    public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload)
+    public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload, SessionCounters counters)
     {
+        if (_coalescers?.Value is { } coalescer && coalescer.TryHold(frame, info, offload, counters)) return InjectResult.Held;
         if (info.IsV6 && !offload.IsGso && info.TotalLength > mtu) return SendFragments(frame[ProtocolConstants.PacketPrefixSize..], info, offload);
         // virtio_net_hdr is two bytes shorter than what stands before the packet: it is written over the end of that.
         Span<byte> withHeader = frame[(ProtocolConstants.PacketPrefixSize - OffloadMetadata.VirtioSize)..];
@@ -24,7 +27,9 @@ internal sealed class TunInjector(TunDevice tun, int mtu) : IInjector
         return tun.Write(withHeader) == withHeader.Length ? InjectResult.Sent : InjectResult.Dropped;
     }
 
-    public void Dispose() { }
+    public void Flush() => _coalescers?.Value?.Flush();
+
+    public void Dispose() => _coalescers?.Dispose();
 
     private InjectResult SendFragments(Span<byte> packet, in PacketInfo info, in OffloadMetadata offload)
     {

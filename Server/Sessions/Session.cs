@@ -175,7 +175,14 @@ internal sealed class Session : IDisposable
         _transport.Dispose();
     }
 
+    // Whatever ends the run, an exception included: nothing stays in the injector, which goes on with another session's packets.
     private string? Consume(FrameBuffer frames, IInjector injector, IpAddr serverV4, IpAddr serverV6)
+    {
+        try { return ConsumeAll(frames, injector, serverV4, serverV6); }
+        finally { injector.Flush(); }
+    }
+
+    private string? ConsumeAll(FrameBuffer frames, IInjector injector, IpAddr serverV4, IpAddr serverV6)
     {
         while (true)
         {
@@ -223,10 +230,12 @@ internal sealed class Session : IDisposable
         SessionDrop reason = Judge(frame, packet, out PacketInfo info, out OffloadMetadata offload);
         if (reason == SessionDrop.None)
         {
-            switch (injector.Send(frame, info, offload))
+            switch (injector.Send(frame, info, offload, Counters))
             {
                 case InjectResult.Sent:
                     Counters.Received(packet.Length);
+                    return;
+                case InjectResult.Held:
                     return;
                 case InjectResult.TooBig:
                     reason = SessionDrop.TooBig;

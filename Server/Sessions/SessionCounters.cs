@@ -33,5 +33,5 @@ internal enum SessionDrop
 /// <summary>A session's counters: in is from the client, out is to it.</summary>
 internal sealed class SessionCounters() : PacketCounters(Enum.GetNames<SessionDrop>())
 {
-    public void Drop(SessionDrop reason) => CountDrop((int)reason);
+    public void Drop(SessionDrop reason, int packets = 1) => CountDrop((int)reason, packets);
 }

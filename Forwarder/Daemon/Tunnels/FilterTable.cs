@@ -12,7 +12,6 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// <code>
 /// output, before iptables' raw      oif pvpn*   → departure: owner's TCP of a fast path: marked Fast (a SYN is logged to group n first)
 ///                                   uid → uU: not lo, not our transport, DESTINATION → drop  (tunnelled, but another way out)
-/// late, after iptables' raw         oif pvpn*, not marked Fast → drop    (PVPN-OUT in raw has queued it, unless somebody flushed it)
 /// prerouting, before iptables' raw  iif pvpn*   → arrival: TCP, whole, no SYN, for its own INNER: marked Injected; the rest is logged
 ///                                                           to group n+1 and dropped
 ///                                   -d INNER without our mark → drop     (nobody but pvpnd reaches an inner address)
@@ -171,11 +170,6 @@ internal sealed class FilterTable
             "type filter hook output priority -301; policy accept;",
             $"oifname \"{Marks.DevicePrefix}*\" goto departure",
             "meta skuid vmap @owners",
-        ];
-        _chains["late"] =
-        [
-            "type filter hook output priority -299; policy accept;",
-            $"oifname \"{Marks.DevicePrefix}*\" {Unmarked(Marks.Fast)} drop",
         ];
     }
 

@@ -42,6 +42,9 @@ public sealed record TunOptions
     /// <summary>What we take; needs <see cref="VnetHeader"/>.</summary>
     public TunOffloads Offloads { get; init; }
 
+    /// <summary>Finds out <see cref="TunDevice.TakesUdpSegments"/>; needs <see cref="VnetHeader"/>. Not for a device that is up: for an instant UDP superpackets may come out.</summary>
+    public bool AskUdpSegments { get; init; }
+
     /// <summary>Reads answer EAGAIN instead of waiting.</summary>
     public bool NonBlocking { get; init; } = true;
 }
@@ -54,11 +57,12 @@ public sealed unsafe class TunDevice : IDisposable
 {
     private readonly LinuxFile _file;
 
-    private TunDevice(LinuxFile file, string name, bool vnetHeader)
+    private TunDevice(LinuxFile file, string name, bool vnetHeader, bool takesUdpSegments = false)
     {
         _file = file;
         Name = name;
         VnetHeader = vnetHeader;
+        TakesUdpSegments = takesUdpSegments;
     }
 
     /// <summary>The interface's name.</summary>
@@ -66,6 +70,9 @@ public sealed unsafe class TunDevice : IDisposable
 
     /// <summary>Every packet has a <see cref="VirtioNetHdr"/> before it.</summary>
     public bool VnetHeader { get; }
+
+    /// <summary>UDP superpackets (<see cref="VirtioNet.VIRTIO_NET_HDR_GSO_UDP_L4"/>) may be written. False unless <see cref="TunOptions.AskUdpSegments"/>.</summary>
+    public bool TakesUdpSegments { get; }
 
     /// <summary>The descriptor, for epoll.</summary>
     public int Fd => _file.Fd;
@@ -81,8 +88,10 @@ public sealed unsafe class TunDevice : IDisposable
         try
         {
             string actual = Attach(file, name, options);
+            bool udpSegments = false;
             if (options.VnetHeader)
             {
+                udpSegments = options.AskUdpSegments && KnowsUdpSegments(file);
                 int size = VirtioNetHdr.Size;
                 LinuxHandle.Check(Native.Ioctl(file, TunH.TUNSETVNETHDRSZ, &size), $"set header size of {actual}");
                 LinuxHandle.Check(
@@ -94,7 +103,7 @@ public sealed unsafe class TunDevice : IDisposable
             LinuxHandle.Check(Native.IoctlValue(file, TunH.TUNSETOWNER, 0), $"set the owner of {actual}");
             if (options.Persistent)
                 LinuxHandle.Check(Native.IoctlValue(file, TunH.TUNSETPERSIST, 1), $"make {actual} persistent");
-            return new TunDevice(file, actual, options.VnetHeader);
+            return new TunDevice(file, actual, options.VnetHeader, udpSegments);
         }
         catch
         {
@@ -147,6 +156,10 @@ public sealed unsafe class TunDevice : IDisposable
 
     /// <summary>Detaches; the device goes away unless it is persistent.</summary>
     public void Dispose() => _file.Dispose();
+
+    // What may be written is not asked anywhere, but it came into the kernel together with what may be read (Linux 6.2): EINVAL before.
+    private static bool KnowsUdpSegments(LinuxFile file) =>
+        Native.IoctlValue(file, TunH.TUNSETOFFLOAD, TunH.TUN_F_CSUM | TunH.TUN_F_USO4 | TunH.TUN_F_USO6) >= 0;
 
     private static string Attach(LinuxFile file, string name, TunOptions options)
     {

@@ -33,6 +33,9 @@ public struct OffloadMetadata
     /// <summary>VIRTIO_NET_HDR_GSO_TCPV6.</summary>
     public const byte GsoTcpV6 = 4;
 
+    /// <summary>VIRTIO_NET_HDR_GSO_UDP_L4: made by <see cref="UdpSuperpacket"/> for a TUN device; has no place in the tunnel.</summary>
+    public const byte GsoUdp = 5;
+
     /// <summary>VIRTIO_NET_HDR_GSO_ECN: a bit beside the type; CWR belongs on the first segment only.</summary>
     public const byte GsoEcn = 0x80;
 

@@ -39,11 +39,13 @@ public abstract class PacketCounters
         Interlocked.Increment(ref _packetsOut);
     }
 
-    /// <summary>Counts a packet that came.</summary>
-    public void Received(int bytes)
+    /// <summary>Counts a packet that came, or several at once.</summary>
+    /// <param name="bytes">Bytes of all of them.</param>
+    /// <param name="packets">How many.</param>
+    public void Received(int bytes, int packets = 1)
     {
         Interlocked.Add(ref _bytesIn, bytes);
-        Interlocked.Increment(ref _packetsIn);
+        Interlocked.Add(ref _packetsIn, packets);
     }
 
     /// <summary>Reasons that occurred, in camelCase, with their counts.</summary>
@@ -55,8 +57,8 @@ public abstract class PacketCounters
         return drops;
     }
 
-    /// <summary>Counts a drop for the reason with this number.</summary>
-    protected void CountDrop(int reason) => Interlocked.Increment(ref _dropped[reason]);
+    /// <summary>Counts a drop, or several at once, for the reason with this number.</summary>
+    protected void CountDrop(int reason, int packets = 1) => Interlocked.Add(ref _dropped[reason], packets);
 
     /// <summary>Drops for the reason with this number.</summary>
     protected long DropsOf(int reason) => Interlocked.Read(ref _dropped[reason]);
