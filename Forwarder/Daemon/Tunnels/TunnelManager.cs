@@ -75,11 +75,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
             if (replaced is not null) AbortConnectionsFrom([.. replaced.Addresses.Except(tunnel.Addresses)]);
             kernel.Apply(KernelPlan.For(next));
             // Attached before anybody may use it: what the kernel sends meanwhile waits in the device's queue.
-            if (tunnel.FastPath)
-            {
-                DeviceGate.Attach(tunnel.Device, tunnel.AddressV4, tunnel.AddressV6);
-                device = TunDevice.Open(tunnel.Device, DeviceForReader);
-            }
+            if (tunnel.FastPath) device = TunDevice.Open(tunnel.Device, DeviceForReader);
         }
         catch
         {
