@@ -132,7 +132,14 @@ internal sealed partial class KernelState : IDisposable
 
     private void CreateDevice(PlannedDevice device)
     {
-        TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose();
+        try { TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose(); }
+        catch (LinuxException e) when (e.Error == Errno.EBUSY)
+        {
+            // A crash left it, and the process that reads it has not let go, perhaps never will. What is blocked stays so meanwhile,
+            // by the unreachable routes and the packet filter.
+            DeleteDevice(device.Name);
+            TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose();
+        }
         // No link-local address, no router solicitations: the device carries what its owner sends and nothing else.
         string conf = $"/proc/sys/net/ipv6/conf/{device.Name}/";
         if (HasIpv6 && Directory.Exists(conf))
