@@ -31,12 +31,13 @@ internal sealed class TunPort(TunDevice tun) : IPacketPort
         return length;
     }
 
-    /// <summary>True when the device may take this packet: TCP, whole, not the first of a connection. The firewall says the same.</summary>
+    /// <summary>True when the device may take this packet: TCP, whole, not the first of a connection, no IP options. The firewall says the same.</summary>
     public static bool Takes(ReadOnlySpan<byte> frame)
     {
         if (frame.Length < ProtocolConstants.PacketPrefixSize) return false;
         ReadOnlySpan<byte> packet = frame[ProtocolConstants.PacketPrefixSize..];
         if (PacketParser.TryParse(packet, out PacketInfo info) != PacketError.None || !info.IsTcp || info.IsFragment) return false;
+        if (info.TransportOffset != (info.IsV6 ? 40 : 20)) return false;
         if ((info.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn) return false;
         // Metadata that lies goes to pvpnd, which drops and counts it.
         return OffloadMetadata.Read(frame[ProtocolConstants.FrameHeaderSize..]).Validate(info) == PacketError.None;

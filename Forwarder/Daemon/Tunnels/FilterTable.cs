@@ -29,8 +29,18 @@ internal sealed class FilterTable
     /// <summary>No link fragments what is this short (RFC 8200 section 5; an IPv4 path may, but none does).</summary>
     private const int WholeBytes = 1280;
 
-    private static readonly string[] Seen =
+    /// <summary>
+    /// New flows a second that one user's packets may have logged. All tunnels share the log and what remembers UDP flows: more go by
+    /// the queue, where pvpnd sees them without a log.
+    /// </summary>
+    private const int FlowsPerSecond = 20_000;
+
+    /// <summary>Refused packets a second that are counted, of all tunnels together; more are dropped uncounted.</summary>
+    private const int RefusalsPerSecond = 5000;
+
+    private static readonly string[] Dynamic =
     [
+        "set pace { type uid; flags dynamic,timeout; size 65535; timeout 60s; }",
         "set seen4 { type ifname . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; size 65535; }",
         "set seen6 { type ifname . inet_service . ipv6_addr . inet_service; flags dynamic,timeout; size 65535; }",
     ];
@@ -58,7 +68,7 @@ internal sealed class FilterTable
             if (elements.Count > 0) text.Append("elements = { ").AppendJoin(", ", elements).Append(" } ");
             text.Append("}\n");
         }
-        foreach (string set in Seen) text.Append(set).Append('\n');
+        foreach (string set in Dynamic) text.Append(set).Append('\n');
         foreach ((string name, List<string> lines) in _chains)
             text.Append(CultureInfo.InvariantCulture, $"chain {name} {{\n").AppendJoin('\n', lines).Append("\n}\n");
         return text.Append("}\n").ToString();
@@ -96,14 +106,14 @@ internal sealed class FilterTable
             string[] words = line.Split(' ');
             if (words is ["chain" or "set" or "map", _, "{"]) found[block = words[1]] = 0;
             else if (line.StartsWith("elements = {", StringComparison.Ordinal)) inElements = true;
-            else if (!inElements && (line is "" or "}" or "table inet pvpn {" || words[0] is "type" or "size" or "flags")) continue;
+            else if (!inElements && (line is "" or "}" or "table inet pvpn {" || words[0] is "type" or "size" or "flags" or "timeout")) continue;
             else if (!inElements) found[block] = found.GetValueOrDefault(block) + 1;
             if (!inElements) continue;
             // Elements are separated by commas, over as many lines as it takes.
             inElements = !line.EndsWith('}');
             found[block] += line.Count(c => c == ',') + (inElements ? 0 : 1);
         }
-        return found.Count == _sets.Count + Seen.Length + _chains.Count
+        return found.Count == _sets.Count + Dynamic.Length + _chains.Count
             && _sets.All(s => found.GetValueOrDefault(s.Key, -1) == s.Value.Elements.Count)
             && _chains.All(c => found.GetValueOrDefault(c.Key, -1) == c.Value.Count(l => !l.StartsWith("type ", StringComparison.Ordinal)));
     }
@@ -136,8 +146,12 @@ internal sealed class FilterTable
 
     private void AddOutput(ushort queue)
     {
+        string tooMany = Text($"update @pace {{ meta skuid limit rate over {FlowsPerSecond}/second burst {FlowsPerSecond} packets }}");
+        string unmark = Text($"meta mark set meta mark & 0x{Others:x}");
+        _chains["slow"] = [unmark];
         _chains["fast"] =
         [
+            $"tcp flags & (syn | ack) == syn {tooMany} return",
             Text($"tcp flags & (syn | ack) == syn log group {queue} snaplen 128 queue-threshold {NfLog.Threshold}"),
             SetMark(Marks.Fast),
         ];
@@ -148,6 +162,7 @@ internal sealed class FilterTable
             [
                 SetMark(Marks.Fast),
                 $"{flow} @seen{n} return",
+                $"{tooMany} goto slow",
                 // Before the packet goes: its answer must find the flow known.
                 Text($"log group {queue} snaplen 128 queue-threshold 1"),
                 $"add @seen{n} {{ {flow} timeout {SeenSeconds}s }}",
@@ -156,7 +171,7 @@ internal sealed class FilterTable
         _chains["departure"] =
         [
             // Whoever could set a mark on a socket of his could else pass the queue with it.
-            Text($"meta mark set meta mark & 0x{Others:x}"),
+            unmark,
             // The kernel's own words to the neighbours it takes a device with a reader to have; no socket's, so nobody's.
             "ip6 daddr ff00::/8 icmpv6 type { 131, 132, 133, 135, 136, 143 } drop",
             "meta l4proto tcp oifname . ip saddr . meta skuid @fast4 goto fast",
@@ -175,13 +190,15 @@ internal sealed class FilterTable
 
     private void AddPrerouting(ushort queue)
     {
-        // What is for a socket that waits for connections, and what must first be put together, is for pvpnd to look at.
+        // What is for a socket that waits for connections, what must first be put together, and what tells the kernel more than
+        // where it goes (options, extension headers; a source route has a second destination), is for pvpnd to look at.
         const string Plain = "tcp flags & (syn | ack) != syn";
         _chains["arrival"] =
         [
-            "meta l4proto tcp ip frag-off & 0x3fff == 0 " + Plain + " iifname . ip daddr @arrival4 goto arrived",
-            "meta l4proto tcp exthdr frag missing " + Plain + " iifname . ip6 daddr @arrival6 goto arrived",
-            Text($"log group {queue + 1} snaplen 128 queue-threshold 1 drop"),
+            "ip protocol tcp ip hdrlength 5 ip frag-off & 0x3fff == 0 " + Plain + " iifname . ip daddr @arrival4 goto arrived",
+            "ip6 nexthdr tcp " + Plain + " iifname . ip6 daddr @arrival6 goto arrived",
+            Text($"limit rate {RefusalsPerSecond}/second burst 500 packets log group {queue + 1} snaplen 128 queue-threshold 1"),
+            "drop",
         ];
         _chains["arrived"] = [SetMark(Marks.Injected)];
         _chains["prerouting"] =

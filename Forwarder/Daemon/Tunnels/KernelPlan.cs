@@ -3,8 +3,15 @@ using PersonalVpn.Packets;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
-/// <summary>A tunnel's device: an anchor for routing without a reader, so that what slips past the gate goes nowhere.</summary>
-internal sealed record PlannedDevice(string Name, int Mtu);
+/// <summary>
+/// A tunnel's device: an anchor for routing without a reader, so that what slips past the gate goes nowhere; or one whose reader is
+/// the owner's process, for these inner addresses.
+/// </summary>
+internal sealed record PlannedDevice(string Name, int Mtu, IpAddr? ReaderV4 = null, IpAddr? ReaderV6 = null)
+{
+    /// <summary>Inner addresses of a device with a reader; none without.</summary>
+    public IEnumerable<IpAddr> Readers => new[] { ReaderV4, ReaderV6 }.OfType<IpAddr>();
+}
 
 /// <summary>An inner address and the device it is on: IPv4 the tunnel's own, IPv6 <see cref="Marks.AddressDeviceV6"/>.</summary>
 internal sealed record PlannedAddress(string Device, IpAddr Address);
@@ -61,7 +68,7 @@ internal sealed class KernelPlan
 
     private void Add(TunnelState t)
     {
-        Devices.Add(new PlannedDevice(t.Device, t.Mtu));
+        Devices.Add(t.FastPath ? new PlannedDevice(t.Device, t.Mtu, t.AddressV4, t.AddressV6) : new PlannedDevice(t.Device, t.Mtu));
         foreach (IpAddr address in t.Addresses)
         {
             Addresses.Add(new PlannedAddress(address.IsV6 ? Marks.AddressDeviceV6 : t.Device, address));

@@ -15,6 +15,7 @@ internal sealed partial class KernelState : IDisposable
     private readonly RouteNetlink _netlink = new();
     private readonly RuleTree[] _userRules, _sourceRules;
     private KernelPlan _applied = new();
+    private bool? _canGuardDevices;
 
     public KernelState(ILogger log)
     {
@@ -27,6 +28,9 @@ internal sealed partial class KernelState : IDisposable
     public static bool HasIpv6 { get; } = File.Exists("/proc/net/if_inet6");
 
     public RouteNetlink Netlink => _netlink;
+
+    /// <summary>A device may have a reader: this host can guard it (asked once).</summary>
+    public bool CanGuardDevices => _canGuardDevices ??= FindGuard();
 
     private static bool[] Families => HasIpv6 ? [false, true] : [false];
 
@@ -85,6 +89,13 @@ internal sealed partial class KernelState : IDisposable
 
     public void Dispose() => _netlink.Dispose();
 
+    private bool FindGuard()
+    {
+        if (DeviceGuard.Try() is not { } complaint) return true;
+        LogNoGuard(complaint);
+        return false;
+    }
+
     private static bool Supported(bool v6) => !v6 || HasIpv6;
 
     private static bool IsOurs(string name) =>
@@ -132,7 +143,16 @@ internal sealed partial class KernelState : IDisposable
 
     private void CreateDevice(PlannedDevice device)
     {
-        TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose();
+        try { TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose(); }
+        catch (LinuxException e) when (e.Error == Errno.EBUSY)
+        {
+            // A crash left it, and the process that reads it has not let go, perhaps never will. What is blocked stays so meanwhile,
+            // by the unreachable routes and the packet filter.
+            DeleteDevice(device.Name);
+            TunDevice.Open(device.Name, new TunOptions { Persistent = true }).Dispose();
+        }
+        if (device.Readers.Any() && DeviceGuard.Set(device.Name, device.Readers) is { } complaint)
+            throw new InvalidOperationException($"{device.Name} cannot be guarded: tc: {complaint}");
         // No link-local address, no router solicitations: the device carries what its owner sends and nothing else.
         string conf = $"/proc/sys/net/ipv6/conf/{device.Name}/";
         if (HasIpv6 && Directory.Exists(conf))
@@ -163,6 +183,9 @@ internal sealed partial class KernelState : IDisposable
 
     [LoggerMessage(200, LogLevel.Warning, "a former run left {Count} rules, routes and devices; of {Kept} tunnel(s) the destinations stay blocked until their owners take them down, the rest is removed")]
     private partial void LogAdopted(int count, int kept);
+
+    [LoggerMessage(202, LogLevel.Warning, "no fast path: this host's tc cannot guard a device (classifier bpf): {Complaint}")]
+    private partial void LogNoGuard(string complaint);
 
     [LoggerMessage(201, LogLevel.Error, "a kernel setting could not be changed")]
     private partial void LogUndoFailed(Exception e);

@@ -49,7 +49,7 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             Mtu = request.Mtu,
             // Always a new one: the process that read the old one may not have let go of it.
             Device = FreeDevice(),
-            FastPath = request.FastPath && config() is { FastPath: true, OwnerLookup: OwnerLookupMode.Kernel },
+            FastPath = request.FastPath && config() is { FastPath: true, OwnerLookup: OwnerLookupMode.Kernel } && kernel.CanGuardDevices,
             Table = mine.Count > 0 ? mine[0].Table : FreeTable(),
             Transport = request.Transport == "tls" ? "tls" : "unknown",
             Chain = [.. (request.Chain ?? []).Take(16).Select(c => Name(c, "chain"))],

@@ -48,7 +48,7 @@ public sealed unsafe class NfLog : IDisposable
     /// <param name="group">The number that the rule names.</param>
     /// <param name="copyBytes">Most bytes of each packet.</param>
     /// <param name="receiveBufferBytes">Socket buffer for copies under way.</param>
-    /// <exception cref="LinuxException">EPERM: no CAP_NET_ADMIN; EBUSY: another process listens to this group.</exception>
+    /// <exception cref="LinuxException">EPERM: no CAP_NET_ADMIN, or another process listens to this group.</exception>
     public NfLog(ushort group, int copyBytes, int receiveBufferBytes = 4 << 20)
     {
         Group = group;
@@ -140,8 +140,9 @@ public sealed unsafe class NfLog : IDisposable
         NetlinkWriter bind = Start(request);
         bind.Attribute(NfLogH.NFULA_CFG_CMD, new NfLogConfigCmd { command = NfLogH.NFULNL_CFG_CMD_BIND });
         int result = Acknowledge(bind.Finish());
-        if (result == -Errno.EBUSY)
-            throw new LinuxException($"bind {group}", -result, "another process listens to it: end it or choose another QueueNumber");
+        // net/netfilter/nfnetlink_log.c says EPERM of a group that another socket has, as of a missing capability.
+        if (result is -Errno.EBUSY or -Errno.EPERM)
+            throw new LinuxException($"bind {group}", -result, "another process listens to it: end it or choose another QueueNumber; or CAP_NET_ADMIN is missing");
         LinuxException.Check(result, $"bind {group}");
 
         NetlinkWriter mode = Start(request);
