@@ -89,8 +89,9 @@ internal sealed class FilterTable
             AppendElements(text, "delete", name, before._sets[name].Elements.Except(elements));
             AppendElements(text, "add", name, elements.Except(before._sets[name].Elements));
         }
-        // Which flows were logged is known of tunnels that may be gone: it is learnt again.
-        if (text.Length > 0) text.Append(CultureInfo.InvariantCulture, $"flush set {Name} seen4\nflush set {Name} seen6\n");
+        // Which flows were logged may be about a tunnel that goes: nothing of it stays, and the others' are learnt again.
+        if (new[] { "fast4", "fast6" }.Any(n => before._sets[n].Elements.Except(_sets[n].Elements).Any()))
+            foreach (string set in new[] { "pace", "seen4", "seen6" }) text.Append(CultureInfo.InvariantCulture, $"flush set {Name} {set}\n");
         foreach (string name in before._chains.Keys.Except(_chains.Keys)) text.Append(CultureInfo.InvariantCulture, $"delete chain {Name} {name}\n");
         return text.ToString();
     }
