@@ -38,6 +38,8 @@ internal sealed class FilterTable
     /// <summary>Refused packets a second that are counted, of all tunnels together; more are dropped uncounted.</summary>
     private const int RefusalsPerSecond = 5000;
 
+    private static readonly string[] FastSets = ["fast4", "fast6"], Remembered = ["pace", "seen4", "seen6"];
+
     private static readonly string[] Dynamic =
     [
         "set pace { type uid; flags dynamic,timeout; size 65535; timeout 60s; }",
@@ -90,8 +92,8 @@ internal sealed class FilterTable
             AppendElements(text, "add", name, elements.Except(before._sets[name].Elements));
         }
         // Which flows were logged may be about a tunnel that goes: nothing of it stays, and the others' are learnt again.
-        if (new[] { "fast4", "fast6" }.Any(n => before._sets[n].Elements.Except(_sets[n].Elements).Any()))
-            foreach (string set in new[] { "pace", "seen4", "seen6" }) text.Append(CultureInfo.InvariantCulture, $"flush set {Name} {set}\n");
+        if (FastSets.Any(n => before._sets[n].Elements.Except(_sets[n].Elements).Any()))
+            foreach (string set in Remembered) text.Append(CultureInfo.InvariantCulture, $"flush set {Name} {set}\n");
         foreach (string name in before._chains.Keys.Except(_chains.Keys)) text.Append(CultureInfo.InvariantCulture, $"delete chain {Name} {name}\n");
         return text.ToString();
     }
