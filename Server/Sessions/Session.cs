@@ -65,24 +65,36 @@ internal sealed class Session : IDisposable
     public async Task<string> ReceiveAsync(FrameBuffer frames, IInjector injector, EventLoop loop, IpAddr serverV4, IpAddr serverV6)
     {
         int turn = 0;
-        while (true)
+        try
         {
-            if (Consume(frames, injector, serverV4, serverV6) is { } end) return end;
-            if (frames.IsEmpty && !_transport.MayHaveMore)
+            while (true)
             {
-                // Nothing is here: neither this session nor its SslStream holds a buffer while it waits, which may be for hours.
-                frames.GiveBack();
+                if (Consume(frames, injector, serverV4, serverV6) is { } end) return end;
+                if (frames.IsEmpty && !_transport.MayHaveMore)
+                {
+                    // Nothing is here: neither this session nor its SslStream holds a buffer while it waits, which may be for hours.
+                    injector.Flush();
+                    frames.GiveBack();
+                    turn = 0;
+                    await _tls.ReadAsync(Memory<byte>.Empty).ConfigureAwait(false);
+                }
+                ValueTask<int> read = _tls.ReadAsync(frames.Space());
+                // While more is here a datagram may wait for its like; before the thread turns to anything else, all are sent.
+                if (!read.IsCompleted) injector.Flush();
+                int n = await read.ConfigureAwait(false);
+                if (n == 0) return _closeText ?? "the client closed the connection";
+                frames.Advance(n);
+                LastHeard = Environment.TickCount64;
+                // A client that always has more would keep the loop to itself: after its share the others have their turn.
+                if ((turn += n) < TurnBytes) continue;
                 turn = 0;
-                await _tls.ReadAsync(Memory<byte>.Empty).ConfigureAwait(false);
+                injector.Flush();
+                await new LoopYield(loop);
             }
-            int n = await _tls.ReadAsync(frames.Space()).ConfigureAwait(false);
-            if (n == 0) return _closeText ?? "the client closed the connection";
-            frames.Advance(n);
-            LastHeard = Environment.TickCount64;
-            // A client that always has more would keep the loop to itself: after its share the others have their turn.
-            if ((turn += n) < TurnBytes) continue;
-            turn = 0;
-            await new LoopYield(loop);
+        }
+        finally
+        {
+            injector.Flush();
         }
     }
 
@@ -175,14 +187,7 @@ internal sealed class Session : IDisposable
         _transport.Dispose();
     }
 
-    // Whatever ends the run, an exception included: nothing stays in the injector, which goes on with another session's packets.
     private string? Consume(FrameBuffer frames, IInjector injector, IpAddr serverV4, IpAddr serverV6)
-    {
-        try { return ConsumeAll(frames, injector, serverV4, serverV6); }
-        finally { injector.Flush(); }
-    }
-
-    private string? ConsumeAll(FrameBuffer frames, IInjector injector, IpAddr serverV4, IpAddr serverV6)
     {
         while (true)
         {

@@ -20,6 +20,4 @@ internal static class TunH
     internal const uint TUN_F_TSO4 = 0x02;
     internal const uint TUN_F_TSO6 = 0x04;
     internal const uint TUN_F_TSO_ECN = 0x08;
-    internal const uint TUN_F_USO4 = 0x20;
-    internal const uint TUN_F_USO6 = 0x40;
 }

@@ -55,6 +55,9 @@ public sealed record TunOptions
 /// </summary>
 public sealed unsafe class TunDevice : IDisposable
 {
+    // TUN_F_USO4 | TUN_F_USO6 of linux/if_tun.h; not among the checked constants, because the headers of Debian 12 do not have them yet.
+    private const uint UdpSegmentFlags = 0x20 | 0x40;
+
     private readonly LinuxFile _file;
 
     private TunDevice(LinuxFile file, string name, bool vnetHeader, bool takesUdpSegments = false)
@@ -71,7 +74,7 @@ public sealed unsafe class TunDevice : IDisposable
     /// <summary>Every packet has a <see cref="VirtioNetHdr"/> before it.</summary>
     public bool VnetHeader { get; }
 
-    /// <summary>UDP superpackets (<see cref="VirtioNet.VIRTIO_NET_HDR_GSO_UDP_L4"/>) may be written. False unless <see cref="TunOptions.AskUdpSegments"/>.</summary>
+    /// <summary>UDP superpackets (VIRTIO_NET_HDR_GSO_UDP_L4) may be written. False unless <see cref="TunOptions.AskUdpSegments"/>.</summary>
     public bool TakesUdpSegments { get; }
 
     /// <summary>The descriptor, for epoll.</summary>
@@ -159,7 +162,7 @@ public sealed unsafe class TunDevice : IDisposable
 
     // What may be written is not asked anywhere, but it came into the kernel together with what may be read (Linux 6.2): EINVAL before.
     private static bool KnowsUdpSegments(LinuxFile file) =>
-        Native.IoctlValue(file, TunH.TUNSETOFFLOAD, TunH.TUN_F_CSUM | TunH.TUN_F_USO4 | TunH.TUN_F_USO6) >= 0;
+        Native.IoctlValue(file, TunH.TUNSETOFFLOAD, TunH.TUN_F_CSUM | UdpSegmentFlags) >= 0;
 
     private static string Attach(LinuxFile file, string name, TunOptions options)
     {

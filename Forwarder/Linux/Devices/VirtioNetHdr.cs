@@ -102,9 +102,6 @@ public static class VirtioNet
     /// <summary>TCP over IPv6.</summary>
     public const byte VIRTIO_NET_HDR_GSO_TCPV6 = 4;
 
-    /// <summary>UDP, to be cut into datagrams.</summary>
-    public const byte VIRTIO_NET_HDR_GSO_UDP_L4 = 5;
-
     /// <summary>Added to the kind: ECN is in use.</summary>
     public const byte VIRTIO_NET_HDR_GSO_ECN = 0x80;
 }
