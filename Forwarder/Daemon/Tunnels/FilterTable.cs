@@ -182,6 +182,10 @@ internal sealed class FilterTable
             // What the kernel would cut into fragments on the way to the device goes by the queue, whole.
             Text($"meta l4proto udp meta length <= {WholeBytes} oifname . ip saddr . meta skuid @fast4 goto fastudp4"),
             Text($"meta l4proto udp meta length <= {WholeBytes} oifname . ip6 saddr . meta skuid @fast6 goto fastudp6"),
+            // What has no socket any more goes by the queue, and passes there on the log of its flow's start. That may still wait for
+            // others to go with: this copy takes it along, so that pvpnd has it before it has the packet.
+            "meta skuid != 4294967294 return",
+            Text($"meta l4proto tcp limit rate {RefusalsPerSecond}/second burst 500 packets log group {queue} snaplen 128 queue-threshold 1"),
         ];
         _chains["output"] =
         [
