@@ -130,7 +130,9 @@ public sealed class SessionAllocationTests : IDisposable
             return _reached;
         }
 
-        public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload)
+        public void Flush() { }
+
+        public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload, SessionCounters counters)
         {
             Interlocked.Increment(ref _count);
             return InjectResult.Sent;
