@@ -130,13 +130,13 @@ public sealed class SessionAllocationTests : IDisposable
             return _reached;
         }
 
+        public void Flush() { }
+
         public InjectResult Send(Span<byte> frame, in PacketInfo info, in OffloadMetadata offload, SessionCounters counters)
         {
             Interlocked.Increment(ref _count);
             return InjectResult.Sent;
         }
-
-        public void Flush() { }
 
         public void Dispose() { }
     }
