@@ -4,6 +4,7 @@
 #   make demo       two users, a gateway and an inner host on this machine, start to end (root)
 #   make test       unit tests and kernel tests in network namespaces (root)
 #   make bench      this VPN, others and the direct way on the same workloads (root); QUICK=1 for a few minutes
+#   make bench-micro   the pure parts of the packet path, by BenchmarkDotNet
 #   make lint       formatting, analyzers, shell scripts
 #   make install    into $(DESTDIR)$(PREFIX), configuration into $(DESTDIR)$(SYSCONFDIR)
 #   make clean      remove what was built
@@ -18,7 +19,7 @@ PROGRAMS = Forwarder/Cli Forwarder/Daemon Server
 SOURCES := $(shell find Forwarder Server UserAuth -name '*.cs' -not -path '*/obj/*' -not -path '*/bin/*') \
            $(shell find Forwarder Server UserAuth -name '*.csproj') Directory.Build.props Directory.Packages.props global.json
 
-.PHONY: all build demo test bench lint install clean
+.PHONY: all build demo test bench bench-micro lint install clean
 
 all: build
 build: out/.built
@@ -39,6 +40,9 @@ test: build
 
 bench: build
 	@Scripts/bench.sh
+
+bench-micro:
+	dotnet run -c Release --project tests/Bench.Micro
 
 lint:
 	dotnet format PersonalVpn.sln --verify-no-changes
