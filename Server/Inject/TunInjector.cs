@@ -7,7 +7,8 @@ namespace PersonalVpn.Server.Inject;
 
 /// <summary>
 /// Injects by the server's TUN device: superpackets go in whole with their metadata, and the kernel forwards, segments and
-/// fragments. Datagrams of one flow that come together become a superpacket, where the kernel knows such (Linux 6.2). IPv6 alone is fragmented here, as its sender would have done (RFC 8200 section 5).
+/// fragments. Datagrams of one flow that come together become a superpacket, where the kernel knows such (Linux 6.2). IPv6 alone is
+/// fragmented here, as its sender would have done (RFC 8200 section 5).
 /// </summary>
 internal sealed class TunInjector(TunDevice tun, int mtu) : IInjector
 {

@@ -42,11 +42,11 @@ public sealed class StreamTests : IDisposable
     }
 
     [Fact]
-    public async Task A_blocking_end_and_a_nonblocking_end_understand_each_other()
+    public async Task An_end_that_waits_and_one_that_does_not_understand_each_other()
     {
         (LinuxSocket a, LinuxSocket b) = Pair();
         await using NonBlockingStream left = new(a, _loop);
-        await using BlockingStream right = new(b);
+        await using NonBlockingStream right = new(b, _loop, pendingLimit: 16 * Megabyte);
         await using SslStream client = new(left, true), server = new(right, true);
         Task serverSide = Task.Factory.StartNew(
             () =>
@@ -204,7 +204,7 @@ public sealed class StreamTests : IDisposable
     {
         (LinuxSocket a, LinuxSocket b) = Pair();
         using (b)
-        using (BlockingStream stream = new(a))
+        using (NonBlockingStream stream = new(a, _loop))
         {
             Task<int> reader = Task.Run(() => stream.Read(new byte[10]));
             await Task.Delay(50);

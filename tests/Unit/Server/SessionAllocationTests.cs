@@ -26,6 +26,7 @@ public sealed class SessionAllocationTests : IDisposable
     private const double MostPerPacket = 20;
 
     private readonly EventLoop _loop = new();
+    private readonly EventLoop _clientLoop = new();
     private readonly CountingInjector _injector = new();
     private readonly byte[] _frame = Frame(Packet.Udp("10.77.0.2", 40000, "10.99.2.2", 9, 200));
     private readonly LinuxSocket _near;
@@ -35,6 +36,7 @@ public sealed class SessionAllocationTests : IDisposable
     public SessionAllocationTests()
     {
         _loop.Start("loop");
+        _clientLoop.Start("client");
         using LinuxSocket listener = LinuxSocket.CreateTcp(false);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
@@ -45,7 +47,7 @@ public sealed class SessionAllocationTests : IDisposable
         far.SetNoDelay();
         var transport = new NonBlockingStream(far, _loop);
         var tls = new SslStream(transport);
-        _client = new SslStream(new BlockingStream(_near));
+        _client = new SslStream(new NonBlockingStream(_near, _clientLoop));
         Task serverSide = tls.AuthenticateAsServerAsync(TlsSettings.Server(Certificate()));
         _client.AuthenticateAsClient(TlsSettings.Client("localhost", new ServerCertificateObserver()));
         Assert.True(serverSide.Wait(10_000));
@@ -81,6 +83,7 @@ public sealed class SessionAllocationTests : IDisposable
         _session.Dispose();
         _client.Dispose();
         _loop.Dispose();
+        _clientLoop.Dispose();
         _injector.Dispose();
     }
 
