@@ -16,8 +16,6 @@ namespace PersonalVpn.Daemon;
 /// </summary>
 internal sealed partial class ForwarderDaemon : IDisposable
 {
-    private static readonly TimeSpan FirewallCheckInterval = TimeSpan.FromSeconds(10);
-
     private readonly string? _configPath;
     private readonly ILogger _log;
     private readonly Action<LogLevel> _setLogLevel;
@@ -31,7 +29,6 @@ internal sealed partial class ForwarderDaemon : IDisposable
     private readonly LinuxSocket _listener;
     private readonly ControlServer _control;
     private volatile ForwarderConfig _config;
-    private DateTime _nextFirewallCheck = DateTime.UtcNow + FirewallCheckInterval;
 
     public ForwarderDaemon(ForwarderConfig config, string? configPath, ILogger log, Action<LogLevel> setLogLevel)
     {
@@ -115,8 +112,6 @@ internal sealed partial class ForwarderDaemon : IDisposable
         long now = Environment.TickCount64;
         foreach (TunnelState t in _table.All)
             lock (t.Flows.Gate) t.Flows.Sweep(now);
-        if (DateTime.UtcNow < _nextFirewallCheck) return;
-        _nextFirewallCheck = DateTime.UtcNow + FirewallCheckInterval;
         if (_table.All.Count == 0 || _manager.IsFirewallInPlace()) return;
         LogFirewallLost();
         try { _manager.ReinstallFirewall(_config.QueueNumber); }

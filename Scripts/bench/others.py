@@ -3,7 +3,8 @@
 
 Two shared hosts that differ in nothing but this: on one runs pvpnd, with so many other users' tunnels; on the other it never ran.
 bob, who has no tunnel, does the same on both in turns, so that a noisy machine is noisy to both. Prints a Markdown table: for each
-number of tunnels the median with pvpnd, and the median of the ratios of the pairs (1.00 = costs nothing).
+number of tunnels the median with pvpnd, and the median of the ratios of the pairs (1.00 = costs nothing). The last row is one policy
+rule without pvpnd: what routing by user costs however it is done.
 BENCH_LOCK=FILE: held while it measures, for a machine shared with other work.
 """
 import argparse
@@ -113,16 +114,30 @@ def tunnels(count):
         load.wait()
 
 
-def compare(count, options):
-    pairs = {}
+def with_tunnels(count, options):
     with forwarder(count), tunnels(count):
         time.sleep(2)
-        for repetition in range(options.reps):
-            with quiet():
-                for name, measure in measures(options.seconds).items():
-                    order = [HOST, PLAIN] if repetition % 2 == 0 else [PLAIN, HOST]
-                    got = {ns: measure(ns) for ns in order}
-                    pairs.setdefault(name, []).append((got[HOST], got[PLAIN]))
+        return compare(options)
+
+
+def with_a_rule(options):
+    """What any tunnel that is routed by user costs at least: from the first policy rule on, the kernel asks the rules before each route"""
+    rule = ["ip", "-n", HOST, "rule", "add", "uidrange", f"{FIRST_UID}-{FIRST_UID}", "lookup", "7570001", "pref", "7570"]
+    run(*rule)
+    try:
+        return compare(options)
+    finally:
+        run(*["del" if word == "add" else word for word in rule])
+
+
+def compare(options):
+    pairs = {}
+    for repetition in range(options.reps):
+        with quiet():
+            for name, measure in measures(options.seconds).items():
+                order = [HOST, PLAIN] if repetition % 2 == 0 else [PLAIN, HOST]
+                got = {ns: measure(ns) for ns in order}
+                pairs.setdefault(name, []).append((got[HOST], got[PLAIN]))
     return {name: (statistics.median(a for a, _ in p), statistics.median(a / b for a, b in p)) for name, p in pairs.items()}
 
 
@@ -142,8 +157,9 @@ def main():
         try:
             rows = []
             for count in counts:
-                rows.append((count, compare(count, options)))
+                rows.append((f"{count:,}", with_tunnels(count, options)))
                 print(f"others: {rows[-1]}", file=sys.stderr, flush=True)
+            rows.append(("no pvpnd, one `ip rule`", with_a_rule(options)))
         finally:
             server.terminate()
             server.wait()

@@ -66,6 +66,10 @@ internal static class Firewall
                 && Array.Exists(lines, l => l.StartsWith("-A OUTPUT ", StringComparison.Ordinal) && l.EndsWith("-j PVPN-OUT", StringComparison.Ordinal));
         });
 
+    /// <summary>True when the host's iptables commands write nftables, so that the kernel's generation number tells of all changes.</summary>
+    public static bool IsAllNftables() =>
+        Array.TrueForAll(Families, program => SystemCommand.Run(program, null, out string version, "--version") is null && version.Contains("(nf_tables)", StringComparison.Ordinal));
+
     /// <summary>Removes everything of ours; what is not there is no error.</summary>
     public static void Remove()
     {

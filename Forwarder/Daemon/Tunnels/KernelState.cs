@@ -13,6 +13,7 @@ internal sealed partial class KernelState : IDisposable
 {
     private readonly ILogger _log;
     private readonly RouteNetlink _netlink = new();
+    private readonly FirewallWatch _watch = new();
     private readonly RuleTree[] _userRules, _sourceRules;
     private KernelPlan _applied = new();
     private bool? _canGuardDevices;
@@ -48,7 +49,7 @@ internal sealed partial class KernelState : IDisposable
         foreach (RouteSpec r in plan.Routes.Except(before.Routes).Where(r => Supported(r.Destination.IsV6)).OrderBy(r => r.Device is not null)) _netlink.AddRoute(r);
         SetSourceRules(_applied);
         SetUserRules(_applied);
-        if (!_applied.Firewall.SameAs(before.Firewall)) Firewall.Set(before.Firewall, _applied.Firewall);
+        if (!_applied.Firewall.SameAs(before.Firewall)) _watch.Change(() => Firewall.Set(before.Firewall, _applied.Firewall));
 
         Undo(() => SetUserRules(plan));
         Undo(() => SetSourceRules(plan));
@@ -56,7 +57,7 @@ internal sealed partial class KernelState : IDisposable
         foreach (PlannedAddress a in before.Addresses.Except(plan.Addresses).Where(a => Supported(a.Address.IsV6) && (a.Device == Marks.AddressDeviceV6 || plan.Devices.Any(d => d.Name == a.Device))))
             Undo(() => _netlink.DeleteAddress(a.Device, IpPrefix.Host(a.Address)));
         foreach (string name in before.Devices.Select(d => d.Name).Except(plan.Devices.Select(d => d.Name))) Undo(() => DeleteDevice(name));
-        if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => Firewall.Set(_applied.Firewall, plan.Firewall));
+        if (!plan.Firewall.SameAs(_applied.Firewall)) Undo(() => _watch.Change(() => Firewall.Set(_applied.Firewall, plan.Firewall)));
         _applied = plan;
     }
 
@@ -87,7 +88,21 @@ internal sealed partial class KernelState : IDisposable
         if (left > 0) LogAdopted(left, plan.Devices.Count);
     }
 
-    public void Dispose() => _netlink.Dispose();
+    /// <summary>False when somebody has removed or changed rules of ours; asked every second, it costs a look only when something changed.</summary>
+    public bool IsFirewallInPlace()
+    {
+        if (!_watch.MayHaveChanged) return true;
+        _watch.Looking();
+        if (Firewall.IsInPlace(_applied.Firewall)) return true;
+        _watch.Forget();
+        return false;
+    }
+
+    public void Dispose()
+    {
+        _watch.Dispose();
+        _netlink.Dispose();
+    }
 
     private bool FindGuard()
     {

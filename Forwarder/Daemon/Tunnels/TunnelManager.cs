@@ -50,7 +50,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
     }
 
     /// <summary>True while nobody has touched our firewall chains.</summary>
-    public bool IsFirewallInPlace() => Firewall.IsInPlace(KernelPlan.For(table.All).Firewall);
+    public bool IsFirewallInPlace() => kernel.IsFirewallInPlace();
 
     /// <summary>Puts the firewall chains (back) in place.</summary>
     public void ReinstallFirewall(ushort queue) =>

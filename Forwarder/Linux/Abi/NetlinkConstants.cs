@@ -78,6 +78,18 @@ internal static class NfQueueH
     internal const uint NFQA_SKB_GSO = 2;
 }
 
+/// <summary>linux/netfilter/nf_tables.h.</summary>
+[CConstants("netinet/in.h", "linux/netfilter/nfnetlink.h", "linux/netfilter/nf_tables.h")]
+internal static class NfTablesH
+{
+    internal const int NFNL_SUBSYS_NFTABLES = 10;
+
+    internal const int NFT_MSG_NEWGEN = 15;
+    internal const int NFT_MSG_GETGEN = 16;
+
+    internal const ushort NFTA_GEN_ID = 1;
+}
+
 /// <summary>linux/netfilter/nfnetlink_log.h.</summary>
 [CConstants("netinet/in.h", "linux/netfilter/nfnetlink.h", "linux/netfilter/nfnetlink_log.h")]
 internal static class NfLogH
