@@ -41,6 +41,21 @@ public sealed class LifecycleTests(KernelRawLab lab) : LabTests(lab)
     }
 
     [Theory]
+    [InlineData("nft", "flush", "ruleset")]
+    [InlineData("iptables", "-t", "raw", "-F")]
+    [InlineData("nft", "flush", "chain", "inet", "pvpn", "output")]
+    public async Task A_flushed_packet_filter_is_put_back_within_seconds(params string[] flush)
+    {
+        await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
+        string[] before = await Lab.KernelStateAsync("host");
+        (await Lab.RunAsync("host", flush)).Succeeded();
+        Assert.NotEqual(before, await Lab.KernelStateAsync("host"));
+        await EventuallyAsync(async () => (await Lab.KernelStateAsync("host")).SequenceEqual(before), "the rules as they were");
+        await TalkAsync("alice", "tcp", LabFixture.Hidden4, "hello");
+        Assert.Contains("putting them back", Lab.Forwarder!.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("routed")]
     [InlineData("masquerade")]
     public async Task SIGTERM_to_the_server_undoes_everything(string egress)
