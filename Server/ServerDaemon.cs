@@ -7,6 +7,7 @@ using PersonalVpn.Server.Control;
 using PersonalVpn.Server.Egress;
 using PersonalVpn.Server.Inject;
 using PersonalVpn.Server.Sessions;
+using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.UserAuth;
 
@@ -64,6 +65,7 @@ internal sealed partial class ServerDaemon : IDisposable
         ready();
         _stop.Wait();
         foreach (Session s in Sessions) s.Close(CloseReason.ShuttingDown, "the server shuts down");
+        LogMemory(MemoryReport.Line());
     }
 
     public void Stop() => _stop.Set();
@@ -154,6 +156,9 @@ internal sealed partial class ServerDaemon : IDisposable
 
     [LoggerMessage(14, LogLevel.Debug, "session {Id} could not be asked for a sign of life: {Problem}")]
     private partial void LogKeepAliveFailed(long id, string problem);
+
+    [LoggerMessage(15, LogLevel.Debug, "{Report}")]
+    private partial void LogMemory(string report);
 
     /// <summary>One listening socket on the first event loop.</summary>
     private sealed class Listener : IEventHandler, IDisposable

@@ -6,6 +6,7 @@ using PersonalVpn.Daemon.Outbound;
 using PersonalVpn.Daemon.Tunnels;
 using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Daemon;
@@ -60,6 +61,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
         ready();
         _control.Run(EverySecond);
         LogStopping();
+        LogMemory(MemoryReport.Line());
         _manager.RemoveAll();
         Firewall.Remove();
         File.Delete(_config.ControlSocket);
@@ -120,6 +122,9 @@ internal sealed partial class ForwarderDaemon : IDisposable
 
     [LoggerMessage(1, LogLevel.Information, "stopping: removing all tunnels")]
     private partial void LogStopping();
+
+    [LoggerMessage(6, LogLevel.Debug, "{Report}")]
+    private partial void LogMemory(string report);
 
     [LoggerMessage(2, LogLevel.Information, "configuration reloaded")]
     private partial void LogReloaded();

@@ -8,7 +8,7 @@ set -euo pipefail
 seconds=${1:-600}
 trap 'stop_named soak.up soak.down; "$BENCH/peers.sh" stop pvpn' EXIT
 trap 'exit 130' INT TERM
-"$BENCH/peers.sh" start pvpn >/dev/null
+PVPN_SERVER="LogLevel DEBUG" PVPN_FORWARDER="LogLevel DEBUG" PVPN_CLIENT=-v "$BENCH/peers.sh" start pvpn >/dev/null
 user=(setpriv --reuid "$BENCH_USER" --regid "$BENCH_USER" --init-groups --inh-caps=-all --)
 spawn_in "$C" soak.up "${user[@]}" iperf3 -c 10.90.3.2 -p 5201 -P 4 -t "$seconds"
 spawn_in "$C" soak.down "${user[@]}" iperf3 -c 10.90.3.2 -p 5203 -P 4 -R -t "$seconds"
@@ -26,3 +26,5 @@ while now=$(($(date +%s) - began)) && [ "$now" -lt "$seconds" ]; do
 done
 "$BENCH/peers.sh" status
 grep -h sender "$STATE/log/soak.up.log" "$STATE/log/soak.down.log" | tail -n 2 || true
+stop_named peer.c.pvpn peer.c.pvpnd peer.s.pvpn-server
+grep -H "garbage collections" "$STATE"/log/peer.*.log | sed 's|.*/peer.[cs].||'

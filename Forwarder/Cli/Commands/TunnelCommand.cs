@@ -67,6 +67,7 @@ internal sealed class TunnelCommand
         finally
         {
             gateway?.Dispose();
+            if (_invocation.Verbosity > 0) Verbose(MemoryReport.Line());
         }
     }
 
