@@ -97,7 +97,7 @@ internal sealed partial class ServerDaemon : IDisposable
     {
         long interval = (long)_config.ClientAliveInterval.TotalMilliseconds, now = Environment.TickCount64;
         if (interval <= 0) return;
-        foreach (Session s in Sessions)
+        foreach (Session s in Sessions.Where(s => s.RelayTo is null))
         {
             try
             {

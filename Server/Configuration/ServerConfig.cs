@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Relay;
 
 namespace PersonalVpn.Server.Configuration;
 
@@ -31,7 +32,7 @@ internal sealed record UserSettings
 {
     public IReadOnlyList<IpPrefix>? Routes { get; init; }
     public IReadOnlyList<PermitRule>? Permits { get; init; }
-    public IReadOnlyList<string>? AllowRelay { get; init; }
+    public IReadOnlyList<RelayRule>? AllowRelay { get; init; }
     public IpPrefix? AddressPool { get; init; }
     public int? MaxSessionsPerUser { get; init; }
 }

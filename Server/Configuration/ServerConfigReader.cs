@@ -1,4 +1,5 @@
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Relay;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Protocol;
@@ -67,7 +68,7 @@ internal sealed class ServerConfigReader
             "route" => now.Routes is { Count: >= ProtocolConstants.MaxRoutes } ? throw line.Error($"a user can be sent {ProtocolConstants.MaxRoutes} routes at most; join some into larger blocks")
                 : now with { Routes = [.. now.Routes ?? [], line.Prefix()] },
             "permit" => now with { Permits = [.. now.Permits ?? [], PermitRule.Parse(line)] },
-            "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], line.Text()] },
+            "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], .. line.Words.Select(w => RelayRule.Parse(line, w))] },
             "maxsessionsperuser" => now with { MaxSessionsPerUser = now.MaxSessionsPerUser ?? line.Number(1, 100_000) },
             "addresspool" when _matches.Count > 0 => now with { AddressPool = now.AddressPool ?? Pool(line, v6: false) },
             _ => null,

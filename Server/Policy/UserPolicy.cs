@@ -1,6 +1,7 @@
 using System.IO.Enumeration;
 using PersonalVpn.Packets;
 using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Relay;
 using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Server;
@@ -24,10 +25,15 @@ internal sealed class UserPolicy
         _permits = [.. settings.Permits ?? [.. routes.Select(PermitRule.All)]];
         _keyPermits = options.Permit is null ? null
             : [.. options.Permit.Select(p => new PermitRule(new IpPrefix(IpAddr.From(p.Network.BaseAddress), p.Network.PrefixLength), p.FirstPort, p.LastPort))];
+        Relay = new RelayPolicy(settings.AllowRelay ?? [], options.Relay, options.NoRelay);
         PushedRoutes = _keyPermits is null ? routes : [.. routes.SelectMany(r => _keyPermits.Select(k => Common(r, k.Destination)).OfType<IpPrefix>()).Distinct()];
     }
 
     public IpPrefix Pool { get; }
+
+    /// <summary>Where chained connections may go.</summary>
+    public RelayPolicy Relay { get; }
+
     public int MaxSessionsPerUser { get; }
     public IpAddr? FixedV4 { get; }
     public IpAddr? FixedV6 { get; }

@@ -5,6 +5,8 @@ using Microsoft.Extensions.Logging;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Relay;
+using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.Tunnel.Tls;
 using PersonalVpn.UserAuth;
@@ -30,6 +32,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     private readonly ILogger _log = server.Log;
     private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer).ToString();
     private Session? _session;
+    private NonBlockingStream? _target;
 
     /// <summary>Runs the connection to its end; never throws. <paramref name="authenticated"/> is called once login is over, well or not.</summary>
     public async Task RunAsync(Action authenticated)
@@ -55,7 +58,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
                 }
             }
             authenticated();
-            await ServeAsync(control.Buffer, transport).ConfigureAwait(false);
+            await (_target is null ? ServeAsync(control.Buffer, transport) : RelayAsync(tls, transport)).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -84,18 +87,51 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         }
     }
 
-    public void Dispose() => _session?.Dispose();
+    public void Dispose()
+    {
+        _target?.Dispose();
+        _session?.Dispose();
+    }
 
     private async Task OpenAsync(ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
     {
         LoggedIn who = await Login.RunAsync(control, server.Authenticator, server.HostKey.CertificateHash, server.Banner,
             peer.Address.IsIPv4MappedToIPv6 ? peer.Address.MapToIPv4() : peer.Address, (user, why) => LogAuthFailed(user, _peer, why), cancel).ConfigureAwait(false);
         UserPolicy policy = UserPolicy.For(server.Config, who.User, who.Key.Options);
+        (FrameType asked, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel, FrameType.Relay).ConfigureAwait(false);
+        if (asked == FrameType.Relay)
+        {
+            await RelayAsync(RelayMessage.Decode(body), who.User, policy, control, tls, transport, cancel).ConfigureAwait(false);
+            return;
+        }
         _session = new Session(id, who.User, _peer, policy, tls, transport);
-        (_, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel).ConfigureAwait(false);
         await control.SendAsync(Configure(_session, OpenMessage.Decode(body)), cancel).ConfigureAwait(false);
         // The client may not be able to use the addresses; it asks again before it sends its first packet.
         _session.Reopen = open => Configure(_session, open);
+    }
+
+    // What is refused here is refused before the first byte was relayed, and in one line of the log.
+    private async Task RelayAsync(RelayMessage message, string user, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
+    {
+        string to = $"{StderrLoggerProvider.OneLine(message.Host)}:{message.Port}";
+        var session = new Session(id, user, _peer, policy, tls, transport) { RelayTo = to };
+        IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(user, message.Host, message.Port, cancel).ConfigureAwait(false);
+        server.Registry.AddRelay(session);
+        _session = session;
+        _target = await RelaySocket.ConnectAsync(places, to, loop.Events, cancel).ConfigureAwait(false);
+        await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
+        LogRelayed(id, user, _peer, to, _target.Socket.RemoteEndPoint?.ToString() ?? "");
+        if (!control.Buffer.IsEmpty) throw new ProtocolException("bytes after RELAY before RELAYED");
+    }
+
+    private async Task RelayAsync(SslStream tls, NonBlockingStream transport)
+    {
+        Session session = _session!;
+        transport.RunContinuationsAsynchronously = false;
+        _target!.RunContinuationsAsynchronously = false;
+        await new LoopYield(loop.Events);
+        string reason = await new ByteRelay(tls, transport, _target, loop.Events, session.Counters).RunAsync().ConfigureAwait(false);
+        LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
     }
 
     private byte[] Configure(Session session, OpenMessage open)
@@ -181,6 +217,9 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
 
     [LoggerMessage(801, LogLevel.Information, "session {Id}: user {User} from {Peer} has {Addresses}, routes {Routes}")]
     private partial void LogOpened(long id, string user, string peer, string addresses, string routes);
+
+    [LoggerMessage(806, LogLevel.Information, "session {Id}: user {User} from {Peer} is relayed to {Target} ({Address})")]
+    private partial void LogRelayed(long id, string user, string peer, string target, string address);
 
     [LoggerMessage(802, LogLevel.Information, "session {Id}: user {User} from {Peer} ended: {Reason}; {BytesIn} bytes in, {BytesOut} bytes out")]
     private partial void LogClosed(long id, string user, string peer, string reason, long bytesIn, long bytesOut);

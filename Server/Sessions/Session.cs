@@ -58,6 +58,9 @@ internal sealed class Session : IDisposable
     /// <summary>Milliseconds of <see cref="Environment.TickCount64"/> when the client was last heard.</summary>
     public long LastHeard { get; private set; }
 
+    /// <summary>Where the session's bytes are relayed to; null for a tunnel. A relay has no addresses and speaks no frames.</summary>
+    public string? RelayTo { get; init; }
+
     /// <summary>Answers another OPEN with a CONFIG; null from the first packet on.</summary>
     public Func<OpenMessage, byte[]>? Reopen { get; set; }
 
@@ -150,6 +153,12 @@ internal sealed class Session : IDisposable
     /// </summary>
     public void Close(CloseReason reason, string text)
     {
+        if (RelayTo is not null)
+        {
+            _closeText = text;
+            _transport.Socket.Shutdown();
+            return;
+        }
         SendControl(new CloseMessage(reason, text).Encode());
         lock (_sendGate)
         {

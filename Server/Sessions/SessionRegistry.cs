@@ -52,13 +52,7 @@ internal sealed class SessionRegistry
     {
         lock (_gate)
         {
-            if (!_byId.ContainsKey(session.Id))
-            {
-                if (_byId.Count >= _maxSessions) throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"the server has its maximum of {_maxSessions} sessions; try again later");
-                int own = _byId.Values.Count(s => s.User == session.User);
-                if (own >= session.Policy.MaxSessionsPerUser)
-                    throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"user {session.User} has {own} sessions, the maximum; end one first");
-            }
+            if (!_byId.ContainsKey(session.Id)) CheckLimitsLocked(session);
             ReleaseLocked(session);
             AddressPool pool = _pools[session.Policy.Pool];
             session.AddressV4 = pool.Take(session.User, session.Policy.FixedV4, avoid);
@@ -76,6 +70,17 @@ internal sealed class SessionRegistry
         }
     }
 
+    /// <summary>Takes in a relay, which counts as a session and has no address.</summary>
+    /// <exception cref="SessionRefusedException">The user has too many sessions, or the server.</exception>
+    public void AddRelay(Session session)
+    {
+        lock (_gate)
+        {
+            CheckLimitsLocked(session);
+            _byId[session.Id] = session;
+        }
+    }
+
     /// <summary>Takes a session out and its addresses back.</summary>
     public void Remove(Session session)
     {
@@ -84,6 +89,14 @@ internal sealed class SessionRegistry
             _byId.Remove(session.Id);
             ReleaseLocked(session);
         }
+    }
+
+    private void CheckLimitsLocked(Session session)
+    {
+        if (_byId.Count >= _maxSessions) throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"the server has its maximum of {_maxSessions} sessions; try again later");
+        int own = _byId.Values.Count(s => s.User == session.User);
+        if (own >= session.Policy.MaxSessionsPerUser)
+            throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"user {session.User} has {own} sessions, the maximum; end one first");
     }
 
     private void ReleaseLocked(Session session)

@@ -10,9 +10,18 @@ using PersonalVpn.Tunnel.Tls;
 
 namespace PersonalVpn.Cli.Connect;
 
-/// <summary>A TLS session with a gateway: socket marked by pvpnd, handshake done, certificate seen but not yet judged.</summary>
+/// <summary>
+/// A TLS session with a gateway: socket marked by pvpnd, handshake done, certificate seen but not yet judged. With gateways in between it
+/// is a session inside their sessions, end to end: each hop relays the bytes of the next one.
+/// <code>
+/// Tls (last gateway) ─► Tls of hop 2 ─► Tls of hop 1 ─► Transport: the socket, pvpnd's mark
+/// </code>
+/// </summary>
 internal sealed class GatewayConnection : IDisposable
 {
+    private GatewayConnection? _first;
+    private Action<Exception>? _loopFailed;
+
     private GatewayConnection(LinuxSocket socket, EventLoop loop, NonBlockingStream transport, SslStream tls, ServerCertificateObserver certificate)
     {
         Socket = socket;
@@ -28,8 +37,12 @@ internal sealed class GatewayConnection : IDisposable
     /// <summary>The thread that completes what the transport waits for; later the packet loop.</summary>
     public EventLoop Loop { get; }
 
-    /// <summary>Told of what a handler on the loop let out.</summary>
-    public Action<Exception>? LoopFailed { get; set; }
+    /// <summary>Told of what a handler on the loop let out. One for all sessions of a chain: they share the loop.</summary>
+    public Action<Exception>? LoopFailed
+    {
+        get => _first is null ? _loopFailed : _first.LoopFailed;
+        set => (_first ?? this)._loopFailed = value;
+    }
 
     public NonBlockingStream Transport { get; }
     public SslStream Tls { get; }
@@ -64,6 +77,18 @@ internal sealed class GatewayConnection : IDisposable
         throw new UserError(last ?? $"{host}: no address");
     }
 
+    /// <summary>The same through this one, which must have accepted the user: from here on its session carries the next one's bytes.</summary>
+    /// <exception cref="PeerClosedException">The hop refuses.</exception>
+    public async Task<GatewayConnection> ThroughAsync(string host, int port, CancellationToken cancel)
+    {
+        await Control.SendAsync(new RelayMessage(host, (ushort)port).Encode(), cancel).ConfigureAwait(false);
+        await Control.ReceiveAsync(FrameType.Relayed, cancel).ConfigureAwait(false);
+        if (!Control.Buffer.IsEmpty) throw new ProtocolException("bytes from the next gateway before it was spoken to");
+        var observer = new ServerCertificateObserver();
+        SslStream tls = Handshake(Tls, host, port, observer);
+        return new GatewayConnection(Socket, Loop, Transport, tls, observer) { _first = _first ?? this };
+    }
+
     public void Dispose()
     {
         Tls.Dispose();
@@ -91,29 +116,39 @@ internal sealed class GatewayConnection : IDisposable
         var loop = new EventLoop(e => made?.LoopFailed?.Invoke(e));
         loop.Start("packets");
         var transport = new NonBlockingStream(socket, loop);
-        var tls = new SslStream(transport, leaveInnerStreamOpen: false);
         using var limit = new Timer(_ => socket.Shutdown(), null, timeout, Timeout.InfiniteTimeSpan);
         try
         {
+            SslStream tls = Handshake(transport, host, port, observer);
+            return made = new GatewayConnection(socket, loop, transport, tls, observer);
+        }
+        catch
+        {
+            transport.Dispose();
+            loop.Dispose();
+            throw;
+        }
+    }
+
+    // The stream belongs to the session, also when there is none.
+    private static SslStream Handshake(Stream stream, string host, int port, ServerCertificateObserver observer)
+    {
+        var tls = new SslStream(stream, leaveInnerStreamOpen: false);
+        try
+        {
             tls.AuthenticateAsClient(TlsSettings.Client(host, observer));
+            return TlsSettings.IsTunnel(tls) ? tls
+                : throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
         }
         catch (Exception e) when (e is AuthenticationException or IOException)
         {
-            End();
+            tls.Dispose();
             throw new UserError($"{host} port {port}: no TLS 1.3 handshake; is a pvpn-server listening there? ({(e.InnerException ?? e).Message})");
         }
-        if (!TlsSettings.IsTunnel(tls))
-        {
-            End();
-            throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
-        }
-        return made = new GatewayConnection(socket, loop, transport, tls, observer);
-
-        void End()
+        catch (UserError)
         {
             tls.Dispose();
-            transport.Dispose();
-            loop.Dispose();
+            throw;
         }
     }
 

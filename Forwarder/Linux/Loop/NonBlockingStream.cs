@@ -43,7 +43,7 @@ public sealed partial class NonBlockingStream : Stream, IEventHandler, IValueTas
             socket.Fd, EpollEvents.EPOLLIN | EpollEvents.EPOLLOUT | EpollEvents.EPOLLRDHUP | EpollEvents.EPOLLET, this);
     }
 
-    /// <summary>Called on the loop's thread when everything that waited has been sent.</summary>
+    /// <summary>Called on the loop's thread when nothing waits any more: all has been sent, or the connection failed.</summary>
     public Action? Drained { get; set; }
 
     /// <summary>The socket.</summary>
@@ -170,7 +170,7 @@ public sealed partial class NonBlockingStream : Stream, IEventHandler, IValueTas
         {
             if (_pending.Length == 0 || _writeError is not null) return;
             SendPending();
-            drained = _pending.Length == 0 && _writeError is null;
+            drained = _pending.Length == 0;
         }
 
         if (drained) Drained?.Invoke();

@@ -54,6 +54,17 @@ public sealed unsafe partial class LinuxSocket
     public void SetUserTimeout(TimeSpan timeout) =>
         Option(InH.IPPROTO_TCP, TcpH.TCP_USER_TIMEOUT, (int)timeout.TotalMilliseconds, "TCP_USER_TIMEOUT");
 
+    /// <summary>Asks a silent peer for a sign of life, and gives it up (SO_KEEPALIVE; RFC 9293 3.8.4).</summary>
+    /// <param name="idle">Silence before the first question and between questions; whole seconds.</param>
+    /// <param name="count">Questions without an answer.</param>
+    public void SetKeepAlive(TimeSpan idle, int count)
+    {
+        Option(InH.IPPROTO_TCP, TcpH.TCP_KEEPIDLE, (int)idle.TotalSeconds, "TCP_KEEPIDLE");
+        Option(InH.IPPROTO_TCP, TcpH.TCP_KEEPINTVL, (int)idle.TotalSeconds, "TCP_KEEPINTVL");
+        Option(InH.IPPROTO_TCP, TcpH.TCP_KEEPCNT, count, "TCP_KEEPCNT");
+        Option(SocketH.SOL_SOCKET, SocketH.SO_KEEPALIVE, 1, "SO_KEEPALIVE");
+    }
+
     /// <summary>Chooses the congestion control of this connection (TCP_CONGESTION), for example "cubic".</summary>
     public void SetCongestionControl(string name) => TextOption(InH.IPPROTO_TCP, TcpH.TCP_CONGESTION, name, "TCP_CONGESTION");
 

@@ -32,11 +32,11 @@ public abstract class PacketCounters
     /// <summary>Packets that went.</summary>
     public long PacketsOut => Interlocked.Read(ref _packetsOut);
 
-    /// <summary>Counts a packet that went.</summary>
-    public void Sent(int bytes)
+    /// <summary>Counts a packet that went, or as many as are said.</summary>
+    public void Sent(int bytes, int packets = 1)
     {
         Interlocked.Add(ref _bytesOut, bytes);
-        Interlocked.Increment(ref _packetsOut);
+        Interlocked.Add(ref _packetsOut, packets);
     }
 
     /// <summary>Counts a packet that came, or several at once.</summary>

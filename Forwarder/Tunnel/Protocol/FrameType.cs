@@ -15,6 +15,9 @@ public enum FrameType : byte
     /// <summary>Client: destinations wanted, addresses to avoid. May be repeated until the first packet.</summary>
     Open = 0x03,
 
+    /// <summary>Client, instead of Open: a place to relay this session's bytes to.</summary>
+    Relay = 0x04,
+
     /// <summary>Either: offload metadata and one IP packet (or TCP superpacket).</summary>
     Packet = 0x10,
 
@@ -35,6 +38,9 @@ public enum FrameType : byte
 
     /// <summary>Server: inner addresses, MTU, keep-alive, routes.</summary>
     Config = 0x83,
+
+    /// <summary>Server: the relayed connection stands; what follows are its bytes.</summary>
+    Relayed = 0x84,
 }
 
 /// <summary>Why a connection ends; the text beside it says what to do.</summary>

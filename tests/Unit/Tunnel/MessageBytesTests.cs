@@ -125,11 +125,21 @@ public sealed class MessageBytesTests
 
     /// <summary>The numbers are on the wire: each is written down once more here.</summary>
     [Fact]
+    public void Relay()
+    {
+        //           type length | 3 "gw2"      | 443
+        byte[] wire = Hex.Bytes("04 000007 | 0003 677732 | 01bb");
+        Assert.Equal(wire, new RelayMessage("gw2", 443).Encode());
+        Assert.Equal(new RelayMessage("gw2", 443), RelayMessage.Decode(wire.AsSpan(4)));
+        Assert.Equal(Hex.Bytes("84 000000"), RelayedMessage.Encode());
+    }
+
+    [Fact]
     public void Reasons_and_types_keep_their_numbers()
     {
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], Enum.GetValues<CloseReason>().Select(r => (int)r));
         Assert.Equal(["Normal", "ProtocolError", "Version", "AuthenticationFailed", "NotPermitted", "NoAddress", "TooManySessions", "Disconnected",
             "ShuttingDown", "Timeout", "InternalError"], Enum.GetNames<CloseReason>());
-        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83], Enum.GetValues<FrameType>().Select(t => (int)t));
+        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83, 0x84], Enum.GetValues<FrameType>().Select(t => (int)t));
     }
 }

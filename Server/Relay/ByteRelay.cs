@@ -1,0 +1,99 @@
+using System.Buffers;
+using System.Net.Security;
+using PersonalVpn.Linux;
+using PersonalVpn.Server.Sessions;
+
+namespace PersonalVpn.Server.Relay;
+
+/// <summary>
+/// Bytes between a client's TLS session and a connection to the next gateway; what they mean is end-to-end TLS of the client's and
+/// nothing this server could read. Both directions run on the loop of the session. Who does not take what is sent holds up the other
+/// side's sender, and nobody else: no more than <see cref="MaxPending"/> waits here. The end of one direction is passed on as such.
+/// </summary>
+internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBlockingStream target, EventLoop loop, SessionCounters counters)
+{
+    private const int BufferBytes = 64 * 1024;
+    private const int MaxPending = 256 * 1024;
+
+    // What one relay may have of the loop before the others.
+    private const int TurnBytes = 128 * 1024;
+
+    /// <summary>Runs until both directions have ended, or one failed; answers why.</summary>
+    public async Task<string> RunAsync()
+    {
+        var toTarget = new Room(target);
+        var toClient = new Room(client);
+        Task<string?> up = CopyAsync(tls, target, toTarget, n => counters.Received(n, packets: 0), () => Task.CompletedTask);
+        Task<string?> down = CopyAsync(target, tls, toClient, n => counters.Sent(n, packets: 0), tls.ShutdownAsync);
+        Task<string?> first = await Task.WhenAny(up, down).ConfigureAwait(false);
+        if (await first.ConfigureAwait(false) is { } failure)
+        {
+            // The other direction may wait for ever: both sockets end.
+            client.Socket.Shutdown();
+            target.Socket.Shutdown();
+            await Task.WhenAll(up, down).ConfigureAwait(false);
+            return failure;
+        }
+        return await (first == up ? down : up).ConfigureAwait(false) ?? "both sides ended";
+    }
+
+    // Null when the direction ended in order.
+    private async Task<string?> CopyAsync(Stream from, Stream to, Room room, Action<int> count, Func<Task> end)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            int turn = 0;
+            while (true)
+            {
+                int n = await from.ReadAsync(buffer).ConfigureAwait(false);
+                if (n == 0) break;
+                count(n);
+                to.Write(buffer.AsSpan(0, n));
+                room.Stream.Push();
+                while (room.Stream.PendingBytes > MaxPending) await room.WaitAsync().ConfigureAwait(false);
+                if ((turn += n) < TurnBytes) continue;
+                turn = 0;
+                await new LoopYield(loop);
+            }
+            await end().ConfigureAwait(false);
+            room.Stream.Push();
+            while (room.Stream.PendingBytes > 0) await room.WaitAsync().ConfigureAwait(false);
+            room.Stream.Socket.ShutdownSend();
+            return null;
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            room.Give();
+            return (e.InnerException ?? e).Message;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Waits until a stream has sent what waited.</summary>
+    private sealed class Room
+    {
+        private TaskCompletionSource _given = new();
+
+        public Room(NonBlockingStream stream)
+        {
+            Stream = stream;
+            stream.Drained = Give;
+        }
+
+        public NonBlockingStream Stream { get; }
+
+        public void Give() => _given.TrySetResult();
+
+        public Task WaitAsync()
+        {
+            _given = new TaskCompletionSource();
+            // It may have drained, or failed, before there was anybody to be told.
+            if (Stream.PendingBytes == 0) _given.TrySetResult();
+            return _given.Task;
+        }
+    }
+}

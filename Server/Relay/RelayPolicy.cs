@@ -1,0 +1,51 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using PersonalVpn.Packets;
+using PersonalVpn.Server.Sessions;
+using PersonalVpn.Tunnel.Protocol;
+using PersonalVpn.UserAuth;
+
+namespace PersonalVpn.Server.Relay;
+
+/// <summary>
+/// Where a user's chained connections may go: what AllowRelay names, narrowed by the key's <c>relay=</c>, nothing by default. Never
+/// this machine itself, nor what only it can reach: loopback and link-local (where clouds keep their metadata), multicast, unspecified.
+/// The name is resolved here, and the addresses that passed are the ones that are connected to: there is no second look-up that could
+/// say something else.
+/// </summary>
+internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyList<RelayTarget>? ofKey, bool never)
+{
+    /// <summary>The addresses to connect to.</summary>
+    /// <exception cref="SessionRefusedException">There is none that is permitted.</exception>
+    public async Task<IReadOnlyList<IPEndPoint>> ResolveAsync(string user, string host, ushort port, CancellationToken cancel)
+    {
+        string name = host.TrimEnd('.');
+        bool byName = allowed.Any(r => r.Host is { } h && r.Port == port && h.Equals(name, StringComparison.OrdinalIgnoreCase));
+        // Who may not go anywhere shall not learn by our resolver what names there are.
+        if (never || (!byName && !allowed.Any(r => r.Host is null && r.Port == port))) throw Refused();
+        if (ofKey is not null && !ofKey.Any(t => t.Port == port && SameHost(t.Host, name))) throw Refused();
+
+        IPAddress[] found;
+        try { found = IPAddress.TryParse(name, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(name, cancel).ConfigureAwait(false); }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            throw byName ? new SessionRefusedException(CloseReason.NotPermitted, $"this gateway cannot resolve '{name}'") : Refused();
+        }
+        HashSet<IPAddress> own = [.. NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => Plain(a.Address))];
+        List<IPEndPoint> permitted = [.. found.Select(Plain).Where(a => !IsNear(IpAddr.From(a)) && !own.Contains(a) && (byName || ByNetwork(IpAddr.From(a), port))).Distinct().Select(a => new IPEndPoint(a, port))];
+        return permitted.Count > 0 ? permitted : throw Refused();
+
+        SessionRefusedException Refused() => new(CloseReason.NotPermitted, $"relaying to {host} port {port} is not permitted for user {user}; the administrator of this gateway can (AllowRelay, relay=)");
+    }
+
+    private bool ByNetwork(IpAddr address, ushort port) => allowed.Any(r => r.Host is null && r.Port == port && r.Network.Contains(address));
+
+    private static bool IsNear(IpAddr a) => a.IsLoopback || a.IsLinkLocal || a.IsMulticast || a.IsUnspecified || a == IpAddr.FromV4(uint.MaxValue) || (!a.IsV6 && a.V4 >> 24 == 0);
+
+    private static bool SameHost(string a, string b) =>
+        a.Equals(b, StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(a, out IPAddress? x) && IPAddress.TryParse(b, out IPAddress? y) && x.Equals(y));
+
+    // A mapped IPv4 address is that IPv4 address; a scope (fe80::1%eth0) is no part of what is compared.
+    private static IPAddress Plain(IPAddress a) => a.IsIPv4MappedToIPv6 ? a.MapToIPv4() : a.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress(a.GetAddressBytes()) : a;
+}
