@@ -66,7 +66,7 @@ public sealed class ServerConfigTests
     [InlineData("Port 443x", "test.conf:1: Port: '443x' is not a number from 1 to 65535")]
     [InlineData("Prot 443", "test.conf:1: unknown keyword 'Prot'; did you mean Port?")]
     [InlineData("ListenAddress localhost", "test.conf:1: ListenAddress: 'localhost' is not an IP address")]
-    [InlineData("HostKey key.pem", "test.conf:1: HostKey: needs an absolute path")]
+    [InlineData("HostKey key.pem", "test.conf:1: HostKey: 'key.pem' is not an absolute path (it must begin with /)")]
     [InlineData("AddressPool 10.77.0.0/31", "test.conf:1: AddressPool: '10.77.0.0/31' is too small: a pool needs at least four addresses (one is the server's own)")]
     [InlineData("AddressPool fd77::/64", "test.conf:1: AddressPool: 'fd77::/64' is not an IPv4 block")]
     [InlineData("AddressPool6 10.77.0.0/16", "test.conf:1: AddressPool6: '10.77.0.0/16' is not an IPv6 block")]
@@ -115,8 +115,8 @@ public sealed class ServerConfigTests
         using var directory = new TempDirectory();
         string good = directory.Write("good", "Route 10.0.0.0/8\nMatch User a\nPermit 10.1.0.0/16:22\n"), bad = directory.Write("bad", "# x\nPrt 1\n");
         Assert.Equal((0, $"{good}: ok, 1 Match blocks\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", good));
-        Assert.Equal((1, "", $"pvpn-server: {bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
-        Assert.Equal((1, "", $"pvpn-server: {directory["no"]}: cannot be read: no such file\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", directory["no"], "check"));
+        Assert.Equal((1, "", $"{bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
+        Assert.Equal((1, "", $"{directory["no"]}: cannot be read: no such file\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", directory["no"], "check"));
     }
 
     private static ServerConfig Build(params string[] lines) => new ServerConfigReader().Build(ConfigText.Lines(lines));
