@@ -60,12 +60,22 @@ internal static class CommandLine
     }
 
     /// <summary>The one line for a usage error.</summary>
-    public static string Explain(IReadOnlyList<ParseError> errors) => $"{errors[0].Message.TrimEnd('.')}; see pvpn --help";
-
-    private static string UnknownOption(string option, SymbolResult where)
+    public static string Explain(IReadOnlyList<ParseError> errors)
     {
-        string? near = option.Length < 4 || where.Parent is not CommandResult parent ? null
-            : NearestWord.Find(option, parent.Command.Options.Select(o => o.Name).Append("--version").Append("--help").Where(n => n.StartsWith("--", StringComparison.Ordinal)));
+        ParseError first = errors[0];
+        // The library's words for what begins with a dash in a place where no argument may stand.
+        string problem = Mistyped(first) is { } option ? UnknownOption(option, first.SymbolResult) : first.Message.TrimEnd('.');
+        return problem + (problem.EndsWith('?') ? "" : "; see pvpn --help");
+    }
+
+    private static string? Mistyped(ParseError error) =>
+        error.Message.Split('\'') is ["Unrecognized command or argument ", ['-', ..] option, ..] ? option : null;
+
+    private static string UnknownOption(string option, SymbolResult? where)
+    {
+        CommandResult? command = where as CommandResult ?? where?.Parent as CommandResult;
+        string? near = option.Length < 4 || command is null ? null
+            : NearestWord.Find(option, command.Command.Options.Select(o => o.Name).Append("--help").Where(n => n.StartsWith("--", StringComparison.Ordinal)));
         return $"unknown option '{option}'{(near is null ? "" : $"; did you mean {near}?")}";
     }
 

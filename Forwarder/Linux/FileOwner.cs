@@ -12,6 +12,10 @@ public readonly record struct FileOwner(uint Uid, UnixFileMode Mode)
     /// <summary>The calling process's user.</summary>
     public static uint CurrentUid => Native.GetUid();
 
+    /// <summary>True when the calling process's user may run this file (its mode, and that of the directories above, say so).</summary>
+    /// <param name="path">The file.</param>
+    public static bool CanRun(string path) => File.Exists(path) && Native.Access(path, UnistdH.X_OK) == 0;
+
     /// <summary>Asks the kernel.</summary>
     /// <param name="file">An open file.</param>
     /// <exception cref="LinuxException">statx failed.</exception>

@@ -71,9 +71,9 @@ internal sealed class ForwarderClient : IDisposable
         var all = new List<TunnelStatus>();
         while (true)
         {
-            ForwarderReply reply = Ask(new ForwarderRequest { Operation = ForwarderOperation.Status, Skip = all.Count });
+            ForwarderReply reply = Ask(new ForwarderRequest { Operation = ForwarderOperation.Status, Skip = all.Count > 0 ? all.Count : null });
             all.AddRange(reply.Tunnels ?? []);
-            if (reply.More == 0 || reply.Tunnels is not { Count: > 0 }) return all;
+            if (reply.More is null || reply.Tunnels is not { Count: > 0 }) return all;
         }
     }
 

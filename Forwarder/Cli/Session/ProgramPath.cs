@@ -1,4 +1,4 @@
-using Mono.Unix.Native;
+using PersonalVpn.Linux;
 
 namespace PersonalVpn.Cli.Session;
 
@@ -17,12 +17,10 @@ internal static class ProgramPath
         {
             string path = Path.GetFullPath(command);
             if (!Path.Exists(path)) throw new UserError($"{command}: no such command; check its path");
-            return IsProgram(path) ? path : throw new UserError($"{command}: not a program that you may run; check it with ls -l");
+            return FileOwner.CanRun(path) ? path : throw new UserError($"{command}: not a program that you may run; check it with ls -l");
         }
         string? found = (Environment.GetEnvironmentVariable("PATH") ?? "/usr/local/bin:/usr/bin:/bin").Split(':')
-            .Select(d => Path.Combine(Path.GetFullPath(d.Length == 0 ? "." : d), command)).FirstOrDefault(IsProgram);
+            .Select(d => Path.Combine(Path.GetFullPath(d.Length == 0 ? "." : d), command)).FirstOrDefault(FileOwner.CanRun);
         return found ?? throw new UserError($"{command}: command not found; check its name and PATH");
     }
-
-    private static bool IsProgram(string path) => File.Exists(path) && Syscall.access(path, AccessModes.X_OK) == 0;
 }

@@ -10,8 +10,9 @@ namespace PersonalVpn.Cli.Status;
 /// </summary>
 internal static class StatusView
 {
-    // Title, an empty line, the table's head with its rule, and the last line, which stays free.
-    private const int LinesAround = 6;
+    // Title, an empty line, the table's head between two more and its rule, one below it, how many more there are, and the last
+    // line of the screen, which stays free.
+    private const int LinesAround = 8;
 
     /// <summary>Runs <paramref name="body"/>, which draws as often as it likes.</summary>
     public static void Run(Action<Action<IReadOnlyList<RatedTunnel>>> body)
@@ -24,7 +25,7 @@ internal static class StatusView
     /// <summary>The picture for a screen of so many lines.</summary>
     public static IRenderable Render(IReadOnlyList<RatedTunnel> tunnels, int height, DateTimeOffset now)
     {
-        int shown = Math.Max(1, height - LinesAround - 1);
+        int shown = Math.Max(1, height - LinesAround);
         string time = now.ToString("HH:mm:ss", CultureInfo.InvariantCulture);
         var rows = new List<IRenderable>
         {

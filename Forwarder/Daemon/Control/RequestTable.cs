@@ -76,7 +76,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     }
 
     private Answer Status(ControlConnection from, ForwarderRequest request, int fd) =>
-        new(ForwarderProtocol.Fit([.. manager.VisibleTo(from.Peer.Uid).Skip(request.Skip).Select(manager.StatusOf)]));
+        new(ForwarderProtocol.Fit([.. manager.VisibleTo(from.Peer.Uid).Skip(request.Skip ?? 0).Select(manager.StatusOf)]));
 
     private Answer Check(ControlConnection from, ForwarderRequest request, int fd) => new(manager.Check(from.Peer.Uid, request.Destination));
 

@@ -69,7 +69,7 @@ public sealed record ForwarderRequest
     public bool All { get; init; }
 
     /// <summary>Status: how many tunnels to leave out, because an answer before this one had them.</summary>
-    public int Skip { get; init; }
+    public int? Skip { get; init; }
 }
 
 /// <summary>Why a request failed, for programs; <see cref="ForwarderReply.Error"/> is for people.</summary>
@@ -137,7 +137,7 @@ public sealed record ForwarderReply
     public IReadOnlyList<TunnelStatus>? Tunnels { get; init; }
 
     /// <summary>Status, Down: how many more there are than one message holds. Of Status they can be asked for, with Skip.</summary>
-    public int More { get; init; }
+    public int? More { get; init; }
 }
 
 /// <summary>One tunnel in <c>pvpn status --json</c> (the contract fixes these names).</summary>
@@ -224,7 +224,7 @@ public static class ForwarderProtocol
         // What stands around the list, and the commas between.
         int room = MaxMessage - 256, taken = 0;
         while (taken < tunnels.Count && (room -= JsonSerializer.SerializeToUtf8Bytes(tunnels[taken], LocalJson.Default.TunnelStatus).Length + 1) >= 0) taken++;
-        return new ForwarderReply { Tunnels = [.. tunnels.Take(taken)], More = tunnels.Count - taken };
+        return new ForwarderReply { Tunnels = [.. tunnels.Take(taken)], More = taken < tunnels.Count ? tunnels.Count - taken : null };
     }
 }
 
