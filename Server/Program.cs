@@ -68,11 +68,22 @@ internal static class Program
         return 0;
     }
 
+    // Every error on a line of its own that begins with its file, for people and editors.
     private static int Check(string? path)
     {
-        ServerConfig config = ServerConfigReader.Load(path);
-        Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match blocks");
-        return 0;
+        try
+        {
+            var reader = new ServerConfigReader();
+            ServerConfig config = reader.Build(KeywordFile.Read(path ?? ServerConfig.DefaultPath));
+            NamedFiles.Check(config, reader);
+            Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match blocks");
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            foreach (string line in e.All) Console.Error.WriteLine(StderrLoggerProvider.OneLine(line));
+            return 1;
+        }
     }
 
     private static int Sessions(string? path, bool json)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using PersonalVpn.Cli.Commands;
+using PersonalVpn.Tunnel.Configuration;
 
 namespace PersonalVpn.Cli;
 
@@ -18,48 +19,65 @@ internal static class CommandLine
         var port = new Option<string?>("-p") { Description = "port of the gateway", HelpName = "port" };
         var user = new Option<string?>("-l") { Description = "user name on the gateway", HelpName = "user" };
         var option = new Option<string[]>("-o") { Description = "any configuration keyword", HelpName = "Key=Value", AllowMultipleArgumentsPerToken = false };
+        var showConfig = new Option<bool>("-G") { Description = "print the configuration for this gateway, and do nothing" };
         var background = new Option<bool>("-f") { Description = "go to the background once the tunnel is up" };
         var verbose = new Option<bool>("-v") { Description = "say what is done; -vv says more" };
         var veryVerbose = new Option<bool>("-vv") { Hidden = true };
         var quiet = new Option<bool>("-q") { Description = "no messages but errors" };
         var root = new RootCommand("pvpn: a VPN that belongs to one user. Opens a tunnel for the calling user's packets, and nobody else's.")
         {
-            target, destinations, identity, jump, config, port, user, option, background, verbose, veryVerbose, quiet,
+            target, destinations, identity, jump, config, port, user, option, showConfig, background, verbose, veryVerbose, quiet,
             Status(option), Down(option), Check(option),
         };
         // What looks like an option and is none would otherwise be taken for a gateway or a destination.
         foreach (Argument argument in new Argument[] { target, destinations })
             argument.Validators.Add(r =>
             {
-                if (r.Tokens.FirstOrDefault(t => t.Value.StartsWith('-')) is { } token) r.AddError($"unknown option '{token.Value}'");
+                if (r.Tokens.FirstOrDefault(t => t.Value.StartsWith('-')) is { } token) r.AddError(UnknownOption(token.Value, r));
             });
         if (root.Options.OfType<HelpOption>().Single() is { Action: HelpAction action } help) help.Action = new HelpText(action, [target, destinations]);
         root.SetAction(result =>
         {
             string gateway = result.GetValue(target) ?? throw new UserError("which gateway? usage: pvpn [options] [user@]gateway[:port] [destination ...] [-- command]; see pvpn --help", ExitCodes.Usage);
-            var options = new List<string>();
-            if (result.GetValue(port) is { } p) options.Add($"Port={Config.Target.ParsePort(p, "-p " + p)}");
-            if (result.GetValue(user) is { } u) options.Add($"User={u}");
-            if (result.GetValue(jump) is { } j) options.Add($"ProxyJump={j}");
-            options.AddRange((result.GetValue(identity) ?? []).Select(i => $"IdentityFile={i}"));
-            options.AddRange(result.GetValue(option) ?? []);
-            return TunnelCommand.Run(new Invocation
+            var invocation = new Invocation
             {
                 Target = gateway,
                 Destinations = result.GetValue(destinations) ?? [],
                 Command = command,
-                Options = options,
+                Port = result.GetValue(port) is { } p ? Config.Target.ParsePort(p, "-p " + p) : null,
+                User = result.GetValue(user),
+                ProxyJump = result.GetValue(jump),
+                Identities = result.GetValue(identity) ?? [],
+                Options = result.GetValue(option) ?? [],
                 ConfigFile = result.GetValue(config),
                 Background = result.GetValue(background),
                 Verbosity = result.GetValue(veryVerbose) ? 2 : result.GetValue(verbose) ? 1 : 0,
                 Quiet = result.GetValue(quiet),
-            });
+            };
+            return result.GetValue(showConfig) ? ConfigCommand.Run(invocation) : TunnelCommand.Run(invocation);
         });
         return root;
     }
 
     /// <summary>The one line for a usage error.</summary>
-    public static string Explain(IReadOnlyList<ParseError> errors) => $"{errors[0].Message.TrimEnd('.')}; see pvpn --help";
+    public static string Explain(IReadOnlyList<ParseError> errors)
+    {
+        ParseError first = errors[0];
+        // The library's words for what begins with a dash in a place where no argument may stand.
+        string problem = Mistyped(first) is { } option ? UnknownOption(option, first.SymbolResult) : first.Message.TrimEnd('.');
+        return problem + (problem.EndsWith('?') ? "" : "; see pvpn --help");
+    }
+
+    private static string? Mistyped(ParseError error) =>
+        error.Message.Split('\'') is ["Unrecognized command or argument ", ['-', ..] option, ..] ? option : null;
+
+    private static string UnknownOption(string option, SymbolResult? where)
+    {
+        CommandResult? command = where as CommandResult ?? where?.Parent as CommandResult;
+        string? near = option.Length < 4 || command is null ? null
+            : NearestWord.Find(option, command.Command.Options.Select(o => o.Name).Append("--help").Where(n => n.StartsWith("--", StringComparison.Ordinal)));
+        return $"unknown option '{option}'{(near is null ? "" : $"; did you mean {near}?")}";
+    }
 
     private static Command Status(Option<string[]> option)
     {

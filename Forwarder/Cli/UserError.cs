@@ -11,7 +11,7 @@ internal static class ExitCodes
 {
     public const int Success = 0;
 
-    /// <summary>pvpn check: direct; pvpn down: nothing there.</summary>
+    /// <summary>pvpn check: direct.</summary>
     public const int Direct = 1;
 
     /// <summary>Wrong usage; pvpn check: blocked.</summary>

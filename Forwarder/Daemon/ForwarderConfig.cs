@@ -15,7 +15,7 @@ internal sealed record ForwarderConfig
     private static readonly string[] Keywords =
     [
         "ControlSocket", "AllowUsers", "DenyUsers", "AllowGroups", "DenyGroups", "PermitDestination", "PermitAddress",
-        "MaxTunnelsPerUser", "QueueNumber", "OwnerLookup", "FastPath", "LogLevel",
+        "MaxTunnelsPerUser", "QueueNumber", "OwnerLookup", "FastPath", "LogLevel", "Include",
     ];
 
     /// <summary>
@@ -50,37 +50,49 @@ internal sealed record ForwarderConfig
         return Build(KeywordFile.Read(path ?? DefaultPath));
     }
 
-    /// <summary>Checks lines. Lists add up; of single values the first wins, as in sshd_config.</summary>
+    /// <summary>Checks lines, all of them. Lists add up; of single values the first wins, as in sshd_config.</summary>
     public static ForwarderConfig Build(IReadOnlyList<KeywordLine> lines)
     {
         var config = new ForwarderConfig();
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         var destinations = new List<IpPrefix>();
         var addresses = new List<IpPrefix>();
-        foreach (KeywordLine line in lines)
-        {
-            bool first = seen.Add(line.Keyword);
-            switch (line.Keyword.ToLowerInvariant())
-            {
-                case "permitdestination": destinations.Add(line.Prefix()); continue;
-                case "permitaddress": addresses.Add(line.Prefix()); continue;
-                case "allowusers": config = config with { AllowUsers = [.. config.AllowUsers, .. Names(line)] }; continue;
-                case "denyusers": config = config with { DenyUsers = [.. config.DenyUsers, .. Names(line)] }; continue;
-                case "allowgroups": config = config with { AllowGroups = [.. config.AllowGroups, .. Names(line)] }; continue;
-                case "denygroups": config = config with { DenyGroups = [.. config.DenyGroups, .. Names(line)] }; continue;
-            }
-            ForwarderConfig changed = Single(config, line);
-            if (first) config = changed;
-        }
+        var errors = new ConfigurationErrors();
+        TakeAll(lines, 0);
+        errors.ThrowIfAny();
         if (destinations.Count > 0) config = config with { PermitDestination = destinations };
         if (addresses.Count > 0) config = config with { PermitAddress = addresses };
         return config;
+
+        void TakeAll(IReadOnlyList<KeywordLine> some, int depth)
+        {
+            foreach (KeywordLine line in some) errors.Try(() => Take(line, depth));
+        }
+
+        void Take(KeywordLine line, int depth)
+        {
+            switch (line.Keyword.ToLowerInvariant())
+            {
+                case "permitdestination": destinations.Add(line.Prefix()); return;
+                case "permitaddress": addresses.Add(line.Prefix()); return;
+                case "allowusers": config = config with { AllowUsers = [.. config.AllowUsers, .. Names(line)] }; return;
+                case "denyusers": config = config with { DenyUsers = [.. config.DenyUsers, .. Names(line)] }; return;
+                case "allowgroups": config = config with { AllowGroups = [.. config.AllowGroups, .. Names(line)] }; return;
+                case "denygroups": config = config with { DenyGroups = [.. config.DenyGroups, .. Names(line)] }; return;
+                case "include":
+                    foreach (string file in IncludedFiles.Of(line, depth, Path.GetDirectoryName(Path.GetFullPath(line.File))!))
+                        errors.Try(() => TakeAll(KeywordFile.Read(file), depth + 1));
+                    return;
+            }
+            ForwarderConfig changed = Single(config, line);
+            if (seen.Add(line.Keyword)) config = changed;
+        }
     }
 
     private static ForwarderConfig Single(ForwarderConfig config, KeywordLine line) => line.Keyword.ToLowerInvariant() switch
     {
-        "controlsocket" => line.Value.StartsWith('/') && line.Value.Length < 100
-            ? config with { ControlSocket = line.Value } : throw line.Error("needs an absolute path of fewer than 100 characters"),
+        "controlsocket" => line.AbsolutePath() is { Length: < 100 } path
+            ? config with { ControlSocket = path } : throw line.Error("takes a path of fewer than 100 characters (a socket's name holds no more)"),
         "maxtunnelsperuser" => config with { MaxTunnelsPerUser = line.Number(0, 1000) },
         "queuenumber" => config with { QueueNumber = (ushort)line.Number(0, 65534) },
         "ownerlookup" => config with { OwnerLookup = line.Choice<OwnerLookupMode>() },

@@ -14,8 +14,10 @@ internal static class Program
 
     public static int Main(string[] args)
     {
-        var configPath = new Option<string?>("--config") { Description = $"configuration file (default {ForwarderConfig.DefaultPath})", HelpName = "FILE" };
-        var root = new RootCommand("pvpnd: sends each user's packets, and nobody else's, into that user's own tunnel.") { configPath };
+        var configPath = new Option<string?>("--config") { Description = $"configuration file (default {ForwarderConfig.DefaultPath})", HelpName = "FILE", Recursive = true };
+        var check = new Command("check", "check the configuration: exit 0, or 1 and file:line: what to mend");
+        check.SetAction(r => Check(r.GetValue(configPath)));
+        var root = new RootCommand("pvpnd: sends each user's packets, and nobody else's, into that user's own tunnel.") { configPath, check };
         root.SetAction(r => Serve(r.GetValue(configPath)));
         if (args is ["--version"])
         {
@@ -52,6 +54,23 @@ internal static class Program
         catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException)
         {
             return Fail(e.Message, 1);
+        }
+    }
+
+    // Every error on a line of its own that begins with its file, for people and editors.
+    private static int Check(string? path)
+    {
+        try
+        {
+            ForwarderConfig.Load(path);
+            bool none = path is null && !File.Exists(ForwarderConfig.DefaultPath);
+            Console.WriteLine($"{path ?? ForwarderConfig.DefaultPath}: ok{(none ? ", there is none and the defaults count" : "")}");
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            foreach (string line in e.All) Console.Error.WriteLine(StderrLoggerProvider.OneLine(line));
+            return 1;
         }
     }
 

@@ -14,15 +14,21 @@ internal sealed class ServerConfigReader
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
         "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
-        "ControlSocket", "Banner", "LogLevel", "Inject", "Match",
+        "ControlSocket", "Banner", "LogLevel", "Inject", "Match", "Include",
     ];
 
-    private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser"];
+    private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser", "Include"];
 
     private readonly HashSet<string> _seen = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<MatchBlock> _matches = [];
     private readonly List<string> _listen = [];
     private ServerConfig _config = new();
+
+    private readonly List<KeywordLine> _lines = [];
+    private readonly ConfigurationErrors _errors = new();
+
+    // The block that the next line belongs to; -1 = none.
+    private int _block = -1;
 
     public static ServerConfig Load(string? path)
     {
@@ -30,39 +36,72 @@ internal sealed class ServerConfigReader
         return new ServerConfigReader().Build(KeywordFile.Read(file));
     }
 
+    /// <summary>Reads to the end, whatever is wrong on the way.</summary>
+    /// <exception cref="ConfigurationException">Something was; it has all of it.</exception>
     public ServerConfig Build(IReadOnlyList<KeywordLine> lines)
     {
-        foreach (KeywordLine line in lines)
-        {
-            if (line.Is("Match")) StartMatch(line);
-            else if (TakeUserSetting(line)) { }
-            else if (_matches.Count > 0)
-                throw GlobalKeywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)
-                    ? line.Error("may not stand in a Match block; move it above the first Match line") : line.Unknown(MatchKeywords);
-            else TakeGlobal(line);
-        }
-        Check(lines);
+        TakeAll(lines, 0);
+        _errors.ThrowIfAny();
+        Check();
+        _errors.ThrowIfAny();
         return _config with { ListenAddresses = _listen, Matches = _matches };
     }
 
+    /// <summary>The line that set a keyword above the blocks, for what is wrong with what it names.</summary>
+    public KeywordLine? LineOf(string keyword) => _lines.FirstOrDefault(l => l.Is(keyword));
+
+    private void TakeAll(IReadOnlyList<KeywordLine> lines, int depth)
+    {
+        foreach (KeywordLine line in lines) _errors.Try(() => Take(line, depth));
+    }
+
+    private void Take(KeywordLine line, int depth)
+    {
+        if (line.Is("Match")) StartMatch(line);
+        else if (line.Is("Include")) TakeIncluded(line, depth);
+        else if (TakeUserSetting(line)) _lines.Add(line);
+        else if (_block >= 0)
+            throw GlobalKeywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)
+                ? line.Error("may not stand in a Match block; move it above the first Match line") : line.Unknown(MatchKeywords);
+        else
+        {
+            TakeGlobal(line);
+            _lines.Add(line);
+        }
+    }
+
+    // As in sshd_config: a Match block ends with the file it stands in, and what follows the Include belongs where that stands.
+    private void TakeIncluded(KeywordLine line, int depth)
+    {
+        int block = _block;
+        foreach (string file in IncludedFiles.Of(line, depth, Path.GetDirectoryName(Path.GetFullPath(line.File))!))
+        {
+            _errors.Try(() => TakeAll(KeywordFile.Read(file), depth + 1));
+            _block = block;
+        }
+    }
+
+    // A block whose line cannot be read is a block all the same: what follows it is not blamed for that.
     private void StartMatch(KeywordLine line)
     {
         List<string> users = [], groups = [];
-        string[] words = line.Words;
-        if (words is ["all"] or ["All"]) users.Add("*");
-        else
-        {
-            if (words.Length == 0 || words.Length % 2 != 0) throw line.Error("needs 'User PATTERN,...' or 'Group PATTERN,...'");
-            for (int i = 0; i < words.Length; i += 2)
-                (words[i].ToLowerInvariant() switch { "user" => users, "group" => groups, _ => throw line.Error($"'{words[i]}' is neither User nor Group") })
-                    .AddRange(words[i + 1].Split(',', StringSplitOptions.RemoveEmptyEntries));
-        }
         _matches.Add(new MatchBlock(users, groups, new UserSettings()));
+        _block = _matches.Count - 1;
+        string[] words = line.Words;
+        if (words is ["all"] or ["All"])
+        {
+            users.Add("*");
+            return;
+        }
+        if (words.Length == 0 || words.Length % 2 != 0) throw line.Error("needs 'User PATTERN,...' or 'Group PATTERN,...'");
+        for (int i = 0; i < words.Length; i += 2)
+            (words[i].ToLowerInvariant() switch { "user" => users, "group" => groups, _ => throw line.Error($"'{words[i]}' is neither User nor Group") })
+                .AddRange(words[i + 1].Split(',', StringSplitOptions.RemoveEmptyEntries));
     }
 
     private bool TakeUserSetting(KeywordLine line)
     {
-        UserSettings now = _matches.Count > 0 ? _matches[^1].Settings : _config.Default;
+        UserSettings now = _block >= 0 ? _matches[_block].Settings : _config.Default;
         UserSettings? next = line.Keyword.ToLowerInvariant() switch
         {
             "route" => now.Routes is { Count: >= ProtocolConstants.MaxRoutes } ? throw line.Error($"a user can be sent {ProtocolConstants.MaxRoutes} routes at most; join some into larger blocks")
@@ -70,11 +109,11 @@ internal sealed class ServerConfigReader
             "permit" => now with { Permits = [.. now.Permits ?? [], PermitRule.Parse(line)] },
             "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], .. line.Words.Select(w => RelayRule.Parse(line, w))] },
             "maxsessionsperuser" => now with { MaxSessionsPerUser = now.MaxSessionsPerUser ?? line.Number(1, 100_000) },
-            "addresspool" when _matches.Count > 0 => now with { AddressPool = now.AddressPool ?? Pool(line, v6: false) },
+            "addresspool" when _block >= 0 => now with { AddressPool = now.AddressPool ?? Pool(line, v6: false) },
             _ => null,
         };
         if (next is null) return false;
-        if (_matches.Count > 0) _matches[^1] = _matches[^1] with { Settings = next };
+        if (_block >= 0) _matches[_block] = _matches[_block] with { Settings = next };
         else _config = _config with { Default = next };
         return true;
     }
@@ -89,8 +128,8 @@ internal sealed class ServerConfigReader
         ServerConfig changed = line.Keyword.ToLowerInvariant() switch
         {
             "port" => _config with { Port = line.Number(1, 65535) },
-            "hostkey" => _config with { HostKey = Absolute(line) },
-            "certificate" => _config with { Certificate = Absolute(line) },
+            "hostkey" => _config with { HostKey = line.AbsolutePath() },
+            "certificate" => _config with { Certificate = line.AbsolutePath() },
             "authorizedkeysfile" => UserAuthenticator.TryValidatePattern(line.Value, out string why)
                 ? _config with { AuthorizedKeysFile = line.Value } : throw line.Error(why),
             "addresspool" => _config with { AddressPool = Pool(line, v6: false) },
@@ -102,8 +141,8 @@ internal sealed class ServerConfigReader
             "logingracetime" => _config with { LoginGraceTime = line.Time() },
             "maxsessions" => _config with { MaxSessions = line.Number(1, 1_000_000) },
             "maxstartups" => Startups(line),
-            "controlsocket" => _config with { ControlSocket = Absolute(line) },
-            "banner" => _config with { Banner = line.Value == "none" ? null : Absolute(line) },
+            "controlsocket" => _config with { ControlSocket = line.AbsolutePath() },
+            "banner" => _config with { Banner = line.Value == "none" ? null : line.AbsolutePath() },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
             _ => throw line.Unknown(GlobalKeywords),
         };
@@ -125,8 +164,6 @@ internal sealed class ServerConfigReader
             : throw line.Error($"'{line.Value}' is neither a number nor start:rate:full (as 10:30:100)");
     }
 
-    private static string Absolute(KeywordLine line) => line.Value.StartsWith('/') ? line.Value : throw line.Error("needs an absolute path");
-
     private static IpPrefix Pool(KeywordLine line, bool v6)
     {
         IpPrefix p = line.Prefix();
@@ -136,20 +173,20 @@ internal sealed class ServerConfigReader
         return p;
     }
 
-    private void Check(IReadOnlyList<KeywordLine> lines)
+    private void Check()
     {
         ServerConfig c = _config;
-        foreach (KeywordLine route in lines.Where(l => l.Is("Route")))
-            if (route.Prefix().IsV6 && c.AddressPool6 is null) throw route.Error("is IPv6, but there is no AddressPool6 to give users an IPv6 address from");
+        foreach (KeywordLine route in _lines.Where(l => l.Is("Route") && l.Prefix().IsV6 && c.AddressPool6 is null))
+            _errors.Try(() => throw route.Error("is IPv6, but there is no AddressPool6 to give users an IPv6 address from"));
         // An inner address names one session: two pools that share addresses would give one of them to two users.
         var pools = new List<IpPrefix> { c.AddressPool };
-        foreach (KeywordLine line in lines.Where(l => l.Is("AddressPool")))
+        foreach (KeywordLine line in _lines.Where(l => l.Is("AddressPool")))
         {
             IpPrefix pool = line.Prefix();
             if (pools.Contains(pool)) continue;
             if (!(_config with { Matches = _matches }).Pools.Contains(pool)) continue;
-            foreach (IpPrefix other in pools)
-                if (other.Overlaps(pool)) throw line.Error($"'{pool}' overlaps the pool {other}, and both would give out the same addresses; choose another block");
+            foreach (IpPrefix other in pools.Where(other => other.Overlaps(pool)))
+                _errors.Try(() => throw line.Error($"'{pool}' overlaps the pool {other}, and both would give out the same addresses; choose another block"));
             pools.Add(pool);
         }
     }

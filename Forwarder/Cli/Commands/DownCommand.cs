@@ -9,17 +9,20 @@ internal static class DownCommand
 {
     public static int Run(string socket, string? gateway, bool all)
     {
+        if (gateway is not null && all) throw new UserError("down takes a gateway or --all, not both", ExitCodes.Usage);
         using ForwarderClient forwarder = ForwarderClient.Connect(socket);
         if (gateway is null && !all)
         {
-            // Without a name: the only one, or none at all.
-            IReadOnlyList<TunnelStatus> mine = forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Status }).Tunnels ?? [];
+            // Without a name: the only one.
+            IReadOnlyList<TunnelStatus> mine = forwarder.Tunnels();
+            if (mine.Count == 0) throw new UserError("you have no tunnel; nothing is taken down");
             if (mine.Count > 1) throw new UserError($"which one? {string.Join(", ", mine.Select(t => t.Gateway))}; or pvpn down --all", ExitCodes.Usage);
-            all = true;
         }
         string? name = gateway is null ? null : Normalise(gateway);
-        IReadOnlyList<TunnelStatus> removed = forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Down, Gateway = name, All = all }).Tunnels ?? [];
-        foreach (TunnelStatus t in removed) Console.Error.WriteLine($"pvpn: {t.Gateway} is down; {string.Join(' ', t.Routes)} no longer tunnelled");
+        ForwarderReply reply = forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Down, Gateway = name, All = gateway is null });
+        if (reply.Tunnels is not { Count: > 0 }) Console.Error.WriteLine("pvpn: you have no tunnel; nothing is taken down");
+        foreach (TunnelStatus t in reply.Tunnels ?? []) Console.Error.WriteLine($"pvpn: {t.Gateway} is down; {string.Join(' ', t.Routes)} no longer tunnelled");
+        if (reply.More > 0) Console.Error.WriteLine($"pvpn: and {reply.More} more");
         return ExitCodes.Success;
     }
 

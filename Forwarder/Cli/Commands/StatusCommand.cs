@@ -1,54 +1,56 @@
-using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using PersonalVpn.Cli.Local;
+using PersonalVpn.Cli.Session;
+using PersonalVpn.Cli.Status;
+using PersonalVpn.Cli.Terminal;
 using PersonalVpn.Tunnel.Local;
 
 namespace PersonalVpn.Cli.Commands;
 
-/// <summary><c>pvpn status</c>: the caller's tunnels as the daemon sees them.</summary>
+/// <summary><c>pvpn status</c>: the caller's tunnels as the daemon sees them; with --watch again every second.</summary>
 internal static class StatusCommand
 {
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
     public static int Run(string socket, bool json, bool watch)
     {
         using ForwarderClient forwarder = ForwarderClient.Connect(socket);
-        while (true)
+        if (!watch)
         {
-            IReadOnlyList<TunnelStatus> tunnels = forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Status }).Tunnels ?? [];
+            IReadOnlyList<TunnelStatus> tunnels = forwarder.Tunnels();
             if (json) Console.Out.WriteLine(JsonSerializer.Serialize(tunnels, LocalJson.Default.IReadOnlyListTunnelStatus));
-            else Print(tunnels);
-            if (!watch) return ExitCodes.Success;
-            Thread.Sleep(1000);
+            else StatusText.Write(tunnels, Console.Out);
+            return ExitCodes.Success;
         }
+        using var stop = new StopSignals();
+        if (json) Repeat(stop, () => Console.Out.WriteLine(JsonSerializer.Serialize(forwarder.Tunnels(), LocalJson.Default.IReadOnlyListTunnelStatus)));
+        else if (Screen.IsLive(Console.IsOutputRedirected)) Live(forwarder, stop);
+        else Lines(forwarder, stop);
+        // Ctrl-C is how one leaves; anything else was somebody else's wish.
+        return stop.Requested is null or 2 ? ExitCodes.Success : 128 + stop.Requested.Value;
     }
 
-    private static void Print(IReadOnlyList<TunnelStatus> tunnels)
+    private static void Lines(ForwarderClient forwarder, StopSignals stop)
     {
-        if (tunnels.Count == 0)
+        var rates = new TunnelRates();
+        Repeat(stop, () =>
         {
-            Console.Out.WriteLine("no tunnels");
-            return;
-        }
-        foreach (TunnelStatus t in tunnels)
-        {
-            Console.Out.WriteLine($"{t.User}@{t.Gateway}  {t.State}{(t.State == "down" ? " (destinations blocked; pvpn down lets them go in the clear)" : "")}");
-            Line("owner", $"uid {t.Uid}");
-            Line("address", $"{t.Address} on {t.Device}");
-            Line("routes", string.Join(' ', t.Routes));
-            Line("since", t.Since);
-            Line("out", $"{t.PacketsOut} packets, {Bytes(t.BytesOut)}");
-            Line("in", $"{t.PacketsIn} packets, {Bytes(t.BytesIn)}");
-            if (t.PacketsDropped.Count > 0) Line("dropped", string.Join(", ", t.PacketsDropped.Select(d => $"{d.Key} {d.Value}")));
-        }
+            foreach (string line in StatusText.Lines(rates.Next(forwarder.Tunnels()))) Console.Out.WriteLine(line);
+        });
     }
 
-    private static void Line(string name, string value) => Console.Out.WriteLine($"  {name,-8} {value}");
-
-    private static string Bytes(long n)
+    // Apart, so that the library that draws is loaded for this alone.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Live(ForwarderClient forwarder, StopSignals stop)
     {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        double value = n;
-        int unit = 0;
-        for (; value >= 1024 && unit < units.Length - 1; unit++) value /= 1024;
-        return value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture) + " " + units[unit];
+        var rates = new TunnelRates();
+        StatusView.Run(draw => Repeat(stop, () => draw(rates.Next(forwarder.Tunnels()))));
+    }
+
+    private static void Repeat(StopSignals stop, Action show)
+    {
+        do show();
+        while (!stop.Signalled.Wait(Interval));
     }
 }

@@ -2,60 +2,69 @@ using PersonalVpn.Cli.Config;
 using PersonalVpn.Cli.Connect;
 using PersonalVpn.Cli.Local;
 using PersonalVpn.Cli.Session;
+using PersonalVpn.Cli.Terminal;
 using PersonalVpn.Packets;
-using PersonalVpn.Tunnel.Diagnostics;
-using PersonalVpn.Tunnel.Local;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Cli.Commands;
 
 /// <summary><c>pvpn [user@]gateway ...</c>: connects, logs in, opens the tunnel, and keeps it as long as it is wanted.</summary>
-internal sealed class TunnelCommand
+internal sealed class TunnelCommand : IDisposable
 {
-    private static readonly TimeSpan LastWord = TimeSpan.FromMilliseconds(500);
-
     private readonly Invocation _invocation;
     private readonly ClientConfig _config;
     private readonly IReadOnlyList<IpPrefix> _destinations;
     private readonly string _host, _gatewayName, _user;
+    private readonly string? _program;
     private readonly int _port;
+    private readonly Messages _messages;
 
+    // All that can be wrong with what the user typed or wrote is found here, before anything is done.
     private TunnelCommand(Invocation invocation)
     {
         _invocation = invocation;
         Target target = Target.Parse(invocation.Target);
-        var options = new List<string>();
-        if (target.User is not null) options.Add($"User={target.User}");
-        if (target.Port is not null) options.Add($"Port={target.Port}");
-        _config = ClientConfig.Load(Program.Home, target.Host, [.. options, .. invocation.Options], invocation.ConfigFile);
+        _config = invocation.LoadConfig(target);
+        _config.Check();
         if (_config.ProxyJump is not null) throw new UserError("chaining (-J, ProxyJump) is not built yet; connect to the gateway directly");
         _destinations = Destinations.Parse(invocation.Destinations.Count > 0 ? invocation.Destinations : _config.Routes);
         _host = _config.HostName ?? target.Host;
         _port = _config.Port;
         _gatewayName = Target.Name(target.Host, _port);
         _user = _config.User ?? Environment.UserName;
+        if (invocation.Background && invocation.Command.Count > 0) throw new UserError("-f goes with no command", ExitCodes.Usage);
+        if (invocation.Command.Count > 0) _program = ProgramPath.Find(invocation.Command[0]);
+        NamedKeys.Check(invocation.Identities, Program.Home);
+        Subcommands.RefuseMistyped(target, _config);
+        _messages = new Messages(invocation.Verbosity, invocation.Quiet);
     }
 
     public static int Run(Invocation invocation)
     {
-        if (invocation.Background && !Background.IsChild)
-        {
-            if (invocation.Command.Count > 0) throw new UserError("-f goes with no command", ExitCodes.Usage);
-            _ = new TunnelCommand(invocation);
-            return Background.Launch(Environment.GetCommandLineArgs()[1..], invocation.Quiet);
-        }
         using var stop = new StopSignals();
-        return new TunnelCommand(invocation).Run(stop);
+        using var command = new TunnelCommand(invocation);
+        if (!invocation.Background || Background.IsChild) return command.Run(stop);
+        stop.Dispose();
+        return Background.Launch(Environment.GetCommandLineArgs()[1..], invocation.Quiet);
     }
+
+    public void Dispose() => _messages.Dispose();
 
     private int Run(StopSignals stop)
     {
+        foreach ((string keyword, string value) in _config.Effective()) _messages.VeryVerbose($"{keyword} {value}");
         using ForwarderClient forwarder = ForwarderClient.Connect(_config.ForwarderSocket);
         GatewayConnection? gateway = null;
         try
         {
-            stop.Arm(() => { forwarder.Socket.Shutdown(); gateway?.Socket.Shutdown(); });
-            gateway = GatewayConnection.Open(_host, _port, _config.ConnectTimeout, forwarder, Verbose);
+            stop.Arm(() =>
+            {
+                _messages.Dispose();
+                forwarder.Socket.Shutdown();
+                gateway?.Socket.Shutdown();
+            });
+            using (_messages.Step($"connecting to {_gatewayName}"))
+                gateway = GatewayConnection.Open(_host, _port, _config.ConnectTimeout, forwarder, _messages.Verbose);
             OpenedTunnel tunnel = Establish(gateway, forwarder);
             using (tunnel.Channel)
             using (tunnel.Device) return Keep(gateway, forwarder, tunnel, stop);
@@ -74,15 +83,21 @@ internal sealed class TunnelCommand
     // Everything until packets can flow. The waits inside are bounded by the timer: past it the socket is shut.
     private OpenedTunnel Establish(GatewayConnection gateway, ForwarderClient forwarder)
     {
-        ServerTrust.Check(_host, _port, gateway.Certificate, _config, Say);
-        var identities = new Identities(_config, Program.Home, Say, Verbose);
+        ServerTrust.Check(_host, _port, gateway.Certificate, _config, _messages.Say);
+        // What is wrong with a key is told with the failure that it leads to, or to -v.
+        var identities = new Identities(_config, Program.Home, _messages.Verbose, _messages.Verbose);
         bool silent = false;
-        Timer Limit() => new(_ => { silent = true; gateway.Socket.Shutdown(); }, null, _config.ConnectTimeout, Timeout.InfiniteTimeSpan);
+        ServerWait Limit(string step) => new(_messages.Step(step), _config.ConnectTimeout, () =>
+        {
+            silent = true;
+            gateway.Socket.Shutdown();
+        });
         try
         {
-            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, Say, Verbose, Limit, CancellationToken.None).GetAwaiter().GetResult();
-            using Timer limit = Limit();
-            return TunnelOpener.RunAsync(gateway.Control, forwarder, _gatewayName, _user, _destinations, Verbose, CancellationToken.None).GetAwaiter().GetResult();
+            UserLogin.RunAsync(gateway.Control, gateway.Certificate.Der, _user, _gatewayName, identities, _messages.Say, _messages.Verbose,
+                () => Limit($"logging in to {_gatewayName} as {_user}"), CancellationToken.None).GetAwaiter().GetResult();
+            using ServerWait limit = Limit($"opening the tunnel to {_gatewayName}");
+            return TunnelOpener.RunAsync(gateway.Control, forwarder, _gatewayName, _user, _destinations, _messages.Verbose, CancellationToken.None).GetAwaiter().GetResult();
         }
         catch (PeerClosedException e)
         {
@@ -102,78 +117,22 @@ internal sealed class TunnelCommand
         }
         catch (IOException e)
         {
-            throw new UserError($"the connection to {_gatewayName} was lost during login: {(e.InnerException ?? e).Message}");
+            throw new UserError($"the connection to {_gatewayName} was lost during login: {(e.InnerException ?? e).Message}; try again");
         }
     }
 
     private int Keep(GatewayConnection gateway, ForwarderClient forwarder, OpenedTunnel tunnel, StopSignals stop)
     {
         var pump = new PacketPump(gateway, tunnel.Channel, tunnel.Device);
-        using var watch = new ForwarderWatch(forwarder);
+        string routes = string.Join(' ', tunnel.Routes);
+        var keeper = new TunnelKeeper(forwarder, _gatewayName, routes, _messages);
         stop.Arm(null);
         pump.Start();
-        Announce(tunnel);
+        string address = string.Join(',', new[] { tunnel.Config.AddressV4, tunnel.Config.AddressV6 }.Where(a => a is not null));
+        _messages.Announce($"connected to {_gatewayName} as {_user}, address {address}, routes {routes}", always: Background.IsChild);
         if (Background.IsChild) Background.Detach();
-
         using var keepAlive = KeepAlive.Start(pump, gateway.Socket,
             _config.ServerAliveInterval ?? TimeSpan.FromSeconds(tunnel.Config.KeepAliveSeconds), _config.ServerAliveCountMax ?? tunnel.Config.KeepAliveCount);
-        using CommandRunner? command = StartCommand(forwarder, stop);
-
-        Task<int> finished = command?.Exited ?? new TaskCompletionSource<int>().Task;
-        Task signalled = command is null ? stop.Signalled : new TaskCompletionSource().Task;
-        // What came first decides; of several at once, the loss: a signal that comes after the connection broke opens nothing.
-        bool lost = Task.WaitAny(pump.Ended, watch.Ended, finished, signalled) <= 1;
-
-        // pvpnd sends its last word before it closes the channel, but another thread reads it.
-        if (watch.Ended.IsCompleted || (lost && pump.Ended.Result.ByForwarder && watch.Ended.Wait(LastWord)))
-        {
-            command?.HangUp();
-            if (watch.Ended.Result)
-            {
-                Say($"the tunnel to {_gatewayName} was taken down; your packets to {Routes(tunnel)} go the ordinary way again");
-                return command is null ? ExitCodes.Success : ExitCodes.Failure;
-            }
-            throw new UserError($"the forwarder died: your packets to {Routes(tunnel)} stay blocked; restart pvpnd, then run pvpn again or 'pvpn down'");
-        }
-        if (lost)
-        {
-            command?.HangUp();
-            throw new UserError($"the connection to {_gatewayName} was lost: {keepAlive.Reason ?? pump.Ended.Result.Reason}; your packets to {Routes(tunnel)} stay blocked until you " +
-                $"run pvpn again or let them go in the clear with 'pvpn down {_gatewayName}'");
-        }
-        forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Close });
-        pump.SendClose("the user ended the tunnel");
-        return command is null ? ExitCodes.Success : finished.Result;
-    }
-
-    // A command that cannot be started ends the tunnel: cleanly, nothing stays blocked.
-    private CommandRunner? StartCommand(ForwarderClient forwarder, StopSignals stop)
-    {
-        if (_invocation.Command.Count == 0) return null;
-        try { return CommandRunner.Start(_invocation.Command, stop); }
-        catch (UserError)
-        {
-            forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Close });
-            throw;
-        }
-    }
-
-    private void Announce(OpenedTunnel tunnel)
-    {
-        string address = string.Join(',', new[] { tunnel.Config.AddressV4, tunnel.Config.AddressV6 }.Where(a => a is not null));
-        if (!_invocation.Quiet || Background.IsChild)
-            Console.Error.WriteLine($"pvpn: connected to {_gatewayName} as {_user}, address {address}, routes {Routes(tunnel)}");
-    }
-
-    private static string Routes(OpenedTunnel tunnel) => string.Join(' ', tunnel.Routes);
-
-    private void Say(string text)
-    {
-        if (!_invocation.Quiet) Console.Error.WriteLine("pvpn: " + StderrLoggerProvider.OneLine(text));
-    }
-
-    private void Verbose(string text)
-    {
-        if (_invocation.Verbosity > 0) Console.Error.WriteLine("pvpn: debug: " + StderrLoggerProvider.OneLine(text));
+        return keeper.Keep(pump, keepAlive, _program is null ? null : () => CommandRunner.Start(_program, _invocation.Command, stop), stop);
     }
 }

@@ -44,18 +44,42 @@ internal sealed class ForwarderClient : IDisposable
         byte[] message = ForwarderProtocol.Encode(request);
         if (message.Length > ForwarderProtocol.MaxMessage) throw new UserError("the request is too long for the forwarder; give fewer destinations");
         int sent = fd < 0 ? Socket.Send(message) : Socket.SendWithFds(message, [fd]);
-        if (sent != message.Length) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
+        if (sent != message.Length) throw Closed();
         Span<int> fds = stackalloc int[2];
         int n = Socket.ReceiveWithFds(_message, fds, out int count, out bool truncated);
-        descriptors = fds[..count].ToArray();
-        if (n <= 0 || truncated) throw new UserError("the forwarder closed its connection; is pvpnd still running? try again");
-        ForwarderReply reply = ForwarderProtocol.DecodeReply(_message.AsSpan(0, n)) ?? throw new UserError("the forwarder's answer makes no sense; are pvpn and pvpnd of the same version?");
-        if (reply.Code == ForwarderError.None) return reply;
-        foreach (int unused in descriptors) LinuxSocket.CloseFd(unused);
-        throw new ForwarderRefusedException(reply.Code, reply.Error ?? "refused");
+        bool kept = false;
+        try
+        {
+            if (n <= 0) throw Closed();
+            ForwarderReply reply = (truncated ? null : ForwarderProtocol.DecodeReply(_message.AsSpan(0, n)))
+                ?? throw new UserError("the forwarder's answer makes no sense; are pvpn and pvpnd of the same version?");
+            if (reply.Code != ForwarderError.None) throw new ForwarderRefusedException(reply.Code, reply.Error ?? "refused");
+            descriptors = fds[..count].ToArray();
+            kept = true;
+            return reply;
+        }
+        finally
+        {
+            // Descriptors of an answer that is not used would stay open for as long as the process lives.
+            foreach (int unused in kept ? [] : fds[..count]) LinuxSocket.CloseFd(unused);
+        }
+    }
+
+    /// <summary>The caller's tunnels (root: all), however many messages they take.</summary>
+    public IReadOnlyList<TunnelStatus> Tunnels()
+    {
+        var all = new List<TunnelStatus>();
+        while (true)
+        {
+            ForwarderReply reply = Ask(new ForwarderRequest { Operation = ForwarderOperation.Status, Skip = all.Count > 0 ? all.Count : null });
+            all.AddRange(reply.Tunnels ?? []);
+            if (reply.More is null || reply.Tunnels is not { Count: > 0 }) return all;
+        }
     }
 
     public void Dispose() => Socket.Dispose();
+
+    private static UserError Closed() => new("the forwarder closed its connection; is pvpnd still running? try again");
 }
 
 /// <summary>pvpnd said no; the message is its line.</summary>

@@ -76,7 +76,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
     }
 
     private Answer Status(ControlConnection from, ForwarderRequest request, int fd) =>
-        new(new ForwarderReply { Tunnels = [.. manager.VisibleTo(from.Peer.Uid).Select(manager.StatusOf)] });
+        new(ForwarderProtocol.Fit([.. manager.VisibleTo(from.Peer.Uid).Skip(request.Skip ?? 0).Select(manager.StatusOf)]));
 
     private Answer Check(ControlConnection from, ForwarderRequest request, int fd) => new(manager.Check(from.Peer.Uid, request.Destination));
 
@@ -86,7 +86,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
         if (victims.Count == 0 && !request.All) throw new RequestException(ForwarderError.NotFound, $"you have no tunnel to {request.Gateway}; pvpn status lists yours");
         // The asker's own tunnel may be among them: then this connection holds none any more, and lives to hear the answer.
         if (from.Tunnel is { } own && victims.Contains(own)) from.Tunnel = null;
-        var answer = new Answer(new ForwarderReply { Tunnels = [.. victims.Select(manager.StatusOf)] });
+        var answer = new Answer(ForwarderProtocol.Fit([.. victims.Select(manager.StatusOf)]));
         manager.Remove(victims);
         return answer;
     }

@@ -34,6 +34,13 @@ internal static class StatH
     internal const uint STATX_UID = 0x8;
 }
 
+/// <summary>unistd.h.</summary>
+[CConstants("unistd.h")]
+internal static class UnistdH
+{
+    internal const int X_OK = 1;
+}
+
 /// <summary>poll.h.</summary>
 [CConstants("poll.h")]
 internal static class PollH

@@ -23,9 +23,17 @@ public static class KeywordReader
     public static IpPrefix Prefix(this KeywordLine line) =>
         IpPrefix.TryParse(line.Value, out IpPrefix p) ? p : throw line.Error($"'{line.Value}' is not a CIDR block such as 10.0.0.0/8 (host bits must be zero)");
 
-    /// <summary>A text that must be there.</summary>
-    public static string Text(this KeywordLine line) =>
-        line.Value.Length > 0 ? line.Value : throw line.Error("needs a value");
+    /// <summary>A text that must be there: one word, quoted where it holds white space.</summary>
+    public static string Text(this KeywordLine line) => line.Words switch
+    {
+        [{ Length: > 0 } word] => word,
+        [] or [""] => throw line.Error("needs a value"),
+        _ => throw line.Error($"takes one value, and '{line.Value}' is several; a value with spaces is put in double quotes"),
+    };
+
+    /// <summary>The path of a file or socket, from the root.</summary>
+    public static string AbsolutePath(this KeywordLine line) =>
+        line.Text() is ['/', ..] path ? path : throw line.Error($"'{line.Value}' is not an absolute path (it must begin with /)");
 
     /// <summary>One of an enumeration's names (case does not count).</summary>
     public static T Choice<T>(this KeywordLine line) where T : struct, Enum =>
@@ -45,6 +53,6 @@ public static class KeywordReader
 
     /// <summary>The error for a keyword that does not exist, naming the nearest that does.</summary>
     public static ConfigurationException Unknown(this KeywordLine line, IEnumerable<string> valid) =>
-        new($"{line.File}:{line.Line}: unknown keyword '{line.Keyword}'" +
-            (KeywordFile.Nearest(line.Keyword, valid) is { } near ? $"; did you mean {near}?" : "; see the manual page for the valid ones"));
+        new($"{line.Place}: unknown keyword '{line.Keyword}'" +
+            (NearestWord.Find(line.Keyword, valid) is { } near ? $"; did you mean {near}?" : "; see the manual page for the valid ones"));
 }

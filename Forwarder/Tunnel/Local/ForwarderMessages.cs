@@ -67,6 +67,9 @@ public sealed record ForwarderRequest
 
     /// <summary>Down: all of the caller's tunnels.</summary>
     public bool All { get; init; }
+
+    /// <summary>Status: how many tunnels to leave out, because an answer before this one had them.</summary>
+    public int? Skip { get; init; }
 }
 
 /// <summary>Why a request failed, for programs; <see cref="ForwarderReply.Error"/> is for people.</summary>
@@ -132,6 +135,9 @@ public sealed record ForwarderReply
 
     /// <summary>Status: tunnels. Down: those removed.</summary>
     public IReadOnlyList<TunnelStatus>? Tunnels { get; init; }
+
+    /// <summary>Status, Down: how many more there are than one message holds. Of Status they can be asked for, with Skip.</summary>
+    public int? More { get; init; }
 }
 
 /// <summary>One tunnel in <c>pvpn status --json</c> (the contract fixes these names).</summary>
@@ -211,6 +217,15 @@ public static class ForwarderProtocol
 
     /// <summary>Encodes a reply.</summary>
     public static byte[] Encode(ForwarderReply reply) => JsonSerializer.SerializeToUtf8Bytes(reply, LocalJson.Default.ForwarderReply);
+
+    /// <summary>A reply with as many of these tunnels as one message holds; <see cref="ForwarderReply.More"/> counts the others.</summary>
+    public static ForwarderReply Fit(IReadOnlyList<TunnelStatus> tunnels)
+    {
+        // What stands around the list, and the commas between.
+        int room = MaxMessage - 256, taken = 0;
+        while (taken < tunnels.Count && (room -= JsonSerializer.SerializeToUtf8Bytes(tunnels[taken], LocalJson.Default.TunnelStatus).Length + 1) >= 0) taken++;
+        return new ForwarderReply { Tunnels = [.. tunnels.Take(taken)], More = taken < tunnels.Count ? tunnels.Count - taken : null };
+    }
 }
 
 /// <summary>Generated JSON code: no reflection, fast start.</summary>
@@ -219,4 +234,5 @@ public static class ForwarderProtocol
 [JsonSerializable(typeof(ForwarderRequest))]
 [JsonSerializable(typeof(ForwarderReply))]
 [JsonSerializable(typeof(IReadOnlyList<TunnelStatus>))]
+[JsonSerializable(typeof(TunnelStatus))]
 public sealed partial class LocalJson : JsonSerializerContext;

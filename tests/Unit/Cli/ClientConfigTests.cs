@@ -93,7 +93,7 @@ public sealed class ClientConfigTests : IDisposable
     public void An_include_loop_ends()
     {
         File("Include config");
-        Assert.Contains("is it a loop?", Assert.Throws<UserError>(() => Load("gw")).Message, StringComparison.Ordinal);
+        Assert.Contains("is it a loop?", Assert.Throws<ConfigurationException>(() => Load("gw")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -112,7 +112,7 @@ public sealed class ClientConfigTests : IDisposable
         File("Host other", "  Prot 1");
         Assert.Equal($"{_home[".config/pvpn/config"]}:2: unknown keyword 'Prot'; did you mean Port?", Assert.Throws<ConfigurationException>(() => Load("gw")).Message);
         File();
-        Assert.Equal("-o:1: unknown keyword 'Compression'; see the manual page for the valid ones", Assert.Throws<ConfigurationException>(() => Load("gw", "Compression=yes")).Message);
+        Assert.Equal("-o: unknown keyword 'Compression'; see the manual page for the valid ones", Assert.Throws<ConfigurationException>(() => Load("gw", "Compression=yes")).Message);
     }
 
     [Theory]
@@ -122,12 +122,12 @@ public sealed class ClientConfigTests : IDisposable
     public void Options_are_one_pair(string option) => Assert.Equal(ExitCodes.Usage, Assert.Throws<UserError>(() => Load("gw", option)).ExitCode);
 
     [Theory]
-    [InlineData("Port=0", "-o:1: Port: '0' is not a number from 1 to 65535")]
-    [InlineData("Port", "-o:1: Port: '' is not a number from 1 to 65535")]
-    [InlineData("ConnectTimeout", "-o:1: ConnectTimeout: '' is not a time such as 30, 2m or 1h")]
-    [InlineData("IdentitiesOnly=maybe", "-o:1: IdentitiesOnly: 'maybe' is neither yes nor no")]
-    [InlineData("StrictHostKeyChecking=perhaps", "-o:1: StrictHostKeyChecking: 'perhaps' is not one of ask, accept-new, yes, no")]
-    [InlineData("User=", "-o:1: User: needs a value")]
+    [InlineData("Port=0", "-o: Port: '0' is not a number from 1 to 65535")]
+    [InlineData("Port", "-o: Port: '' is not a number from 1 to 65535")]
+    [InlineData("ConnectTimeout", "-o: ConnectTimeout: '' is not a time such as 30, 2m or 1h")]
+    [InlineData("IdentitiesOnly=maybe", "-o: IdentitiesOnly: 'maybe' is neither yes nor no")]
+    [InlineData("StrictHostKeyChecking=perhaps", "-o: StrictHostKeyChecking: 'perhaps' is not one of ask, accept-new, yes, no")]
+    [InlineData("User=", "-o: User: needs a value")]
     public void Bad_values(string option, string error)
     {
         ClientConfig c = Load("gw", option);

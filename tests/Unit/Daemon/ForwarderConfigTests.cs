@@ -4,6 +4,7 @@ using PersonalVpn.Daemon.Control;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Unit.Support;
+using PersonalVpn.Unit.UserAuthTests;
 using PersonalVpn.UserAuth;
 using Xunit;
 
@@ -49,7 +50,7 @@ public sealed class ForwarderConfigTests
     }
 
     [Theory]
-    [InlineData("ControlSocket run/x", "test.conf:2: ControlSocket: needs an absolute path of fewer than 100 characters")]
+    [InlineData("ControlSocket run/x", "test.conf:2: ControlSocket: 'run/x' is not an absolute path (it must begin with /)")]
     [InlineData("AllowUsers", "test.conf:2: AllowUsers: needs at least one name")]
     [InlineData("DenyGroups # none", "test.conf:2: DenyGroups: needs at least one name")]
     [InlineData("PermitDestination all", "test.conf:2: PermitDestination: 'all' is not a CIDR block such as 10.0.0.0/8 (host bits must be zero)")]
@@ -70,6 +71,23 @@ public sealed class ForwarderConfigTests
     [Fact]
     public void A_file_that_was_named_must_be_there() =>
         Assert.Contains("no such file", Assert.Throws<ConfigurationException>(() => ForwarderConfig.Load("/nonexistent/forwarder.conf")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Include_and_the_check_command()
+    {
+        using var directory = new TempDirectory();
+        Directory.CreateDirectory(directory["d"]);
+        directory.Write("d/a.conf", "AllowUsers a\nQueueNumber 5\n");
+        string main = directory.Write("main", "Include d/*.conf\nAllowUsers b\nQueueNumber 6\n");
+        ForwarderConfig c = ForwarderConfig.Load(main);
+        Assert.Equal(["a", "b"], c.AllowUsers);
+        Assert.Equal(5, c.QueueNumber);
+        Assert.Equal((0, $"{main}: ok\n", ""), ProgramRun.Run("pvpnd", directory.Root, "check", "--config", main));
+        directory.Write("d/b.conf", "AllowUser x\n");
+        main = directory.Write("main", "Include d/*.conf\nLogLevel loud\n");
+        Assert.Equal((1, "", $"{directory["d/b.conf"]}:1: unknown keyword 'AllowUser'; did you mean AllowUsers?\n" +
+            $"{main}:2: LogLevel: 'loud' is not one of quiet, error, warning, info, verbose, debug\n"), ProgramRun.Run("pvpnd", directory.Root, "--config", main, "check"));
+    }
 
     // ---- who may ----
 

@@ -66,7 +66,7 @@ public sealed class ServerConfigTests
     [InlineData("Port 443x", "test.conf:1: Port: '443x' is not a number from 1 to 65535")]
     [InlineData("Prot 443", "test.conf:1: unknown keyword 'Prot'; did you mean Port?")]
     [InlineData("ListenAddress localhost", "test.conf:1: ListenAddress: 'localhost' is not an IP address")]
-    [InlineData("HostKey key.pem", "test.conf:1: HostKey: needs an absolute path")]
+    [InlineData("HostKey key.pem", "test.conf:1: HostKey: 'key.pem' is not an absolute path (it must begin with /)")]
     [InlineData("AddressPool 10.77.0.0/31", "test.conf:1: AddressPool: '10.77.0.0/31' is too small: a pool needs at least four addresses (one is the server's own)")]
     [InlineData("AddressPool fd77::/64", "test.conf:1: AddressPool: 'fd77::/64' is not an IPv4 block")]
     [InlineData("AddressPool6 10.77.0.0/16", "test.conf:1: AddressPool6: '10.77.0.0/16' is not an IPv6 block")]
@@ -115,8 +115,36 @@ public sealed class ServerConfigTests
         using var directory = new TempDirectory();
         string good = directory.Write("good", "Route 10.0.0.0/8\nMatch User a\nPermit 10.1.0.0/16:22\n"), bad = directory.Write("bad", "# x\nPrt 1\n");
         Assert.Equal((0, $"{good}: ok, 1 Match blocks\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", good));
-        Assert.Equal((1, "", $"pvpn-server: {bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
-        Assert.Equal((1, "", $"pvpn-server: {directory["no"]}: cannot be read: no such file\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", directory["no"], "check"));
+        Assert.Equal((1, "", $"{bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
+        string worse = directory.Write("worse", "Prt 1\nBanner /nonexistent\nRoute x\nMatch Usr a\nRoute 10.0.0.0/8\nPort 1\n");
+        (int code, string output, string error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", worse);
+        Assert.Equal((1, ""), (code, output));
+        Assert.Equal([$"{worse}:1:", $"{worse}:3:", $"{worse}:4:", $"{worse}:6:"], error.TrimEnd().Split('\n').Select(l => l.Split(' ')[0]));
+        string named = directory.Write("named", $"HostKey {directory.Write("key", "no key")}\nBanner /nonexistent\n");
+        (code, _, error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", named);
+        Assert.Equal(1, code);
+        Assert.Equal([$"{named}:1: HostKey:", $"{named}:2: Banner:"], error.TrimEnd().Split('\n').Select(l => string.Join(' ', l.Split(' ').Take(2))));
+        Assert.Equal((1, "", $"{directory["no"]}: cannot be read: no such file\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", directory["no"], "check"));
+    }
+
+    [Fact]
+    public void Include()
+    {
+        using var directory = new TempDirectory();
+        directory.Write("1.conf", "Route 10.1.0.0/16\nMatch User bob\nMaxSessionsPerUser 3\n");
+        directory.Write("2.conf", "Route 10.2.0.0/16\nRout 1\n");
+        string main = directory.Write("main", "Include [12].conf none*.conf\nMatch User alice\nInclude 1.conf\nRoute 10.3.0.0/16\n");
+        ServerConfig c = ServerConfigReader.Load(main);
+        Assert.Null(c.Default.Routes); // brackets are no pattern here
+        Assert.Equal(2, c.Matches.Count);
+        // what follows the Include belongs to alice's block again, although the file ended in bob's
+        Assert.Equal([IpPrefix.Parse("10.1.0.0/16"), IpPrefix.Parse("10.3.0.0/16")], c.Matches[0].Settings.Routes);
+        Assert.Equal((3, null), (c.Matches[1].Settings.MaxSessionsPerUser, c.Matches[1].Settings.Routes));
+        main = directory.Write("main", "Include ?.conf\nPort 1x\n");
+        Assert.Equal([$"{directory["2.conf"]}:2: unknown keyword 'Rout'; did you mean Route?", $"{main}:2: Port: '1x' is not a number from 1 to 65535"],
+            Assert.Throws<ConfigurationException>(() => ServerConfigReader.Load(main)).All);
+        main = directory.Write("main", "Include main\n");
+        Assert.Contains("goes deeper than 16 files; is it a loop?", Assert.Throws<ConfigurationException>(() => ServerConfigReader.Load(main)).Message, StringComparison.Ordinal);
     }
 
     private static ServerConfig Build(params string[] lines) => new ServerConfigReader().Build(ConfigText.Lines(lines));

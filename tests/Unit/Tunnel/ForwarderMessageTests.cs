@@ -28,6 +28,24 @@ public sealed class ForwarderMessageTests
         Assert.Equal(reply, ForwarderProtocol.DecodeReply(ForwarderProtocol.Encode(reply)));
     }
 
+    [Fact]
+    public void More_tunnels_than_one_message_holds()
+    {
+        TunnelStatus one = Status() with { Routes = [.. Enumerable.Range(0, 256).Select(i => $"2001:db8:1234:5678:9abc:def0:{i:x4}:1/128")] };
+        TunnelStatus[] all = [.. Enumerable.Range(0, 20).Select(i => one with { Device = $"pvpn{i}" })];
+        var seen = new List<TunnelStatus>();
+        while (true)
+        {
+            ForwarderReply part = ForwarderProtocol.Fit([.. all.Skip(seen.Count)]);
+            Assert.InRange(ForwarderProtocol.Encode(part).Length, 1, ForwarderProtocol.MaxMessage);
+            Assert.NotEmpty(part.Tunnels!);
+            seen.AddRange(part.Tunnels!);
+            Assert.Equal(seen.Count < all.Length ? all.Length - seen.Count : null, part.More);
+            if (part.More is null) break;
+        }
+        Assert.Equal(all.Select(t => t.Device), seen.Select(t => t.Device));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("x")]
@@ -60,16 +78,18 @@ public sealed class ForwarderMessageTests
     [Fact]
     public void Status_as_programs_see_it()
     {
-        var status = new TunnelStatus
-        {
-            Gateway = "gw", User = "alice", Uid = 1000, State = "up", Address = "10.77.0.2,fd77::2", Routes = ["10.0.0.0/8"], Transport = "tls",
-            Since = "2026-01-02T03:04:05Z", BytesIn = 1, BytesOut = 2, PacketsIn = 3, PacketsOut = 4,
-            PacketsDropped = new Dictionary<string, long> { ["notOwner"] = 5 }, Chain = [], Device = "pvpn0",
-        };
+        TunnelStatus status = Status();
         const string wire = """
             [{"gateway":"gw","user":"alice","uid":1000,"state":"up","address":"10.77.0.2,fd77::2","routes":["10.0.0.0/8"],"transport":"tls",
             "since":"2026-01-02T03:04:05Z","bytesIn":1,"bytesOut":2,"packetsIn":3,"packetsOut":4,"packetsDropped":{"notOwner":5},"chain":[],"device":"pvpn0"}]
             """;
         Assert.Equal(wire.Replace("\n", "", StringComparison.Ordinal), JsonSerializer.Serialize([status], LocalJson.Default.IReadOnlyListTunnelStatus));
     }
+
+    private static TunnelStatus Status() => new()
+    {
+        Gateway = "gw", User = "alice", Uid = 1000, State = "up", Address = "10.77.0.2,fd77::2", Routes = ["10.0.0.0/8"], Transport = "tls",
+        Since = "2026-01-02T03:04:05Z", BytesIn = 1, BytesOut = 2, PacketsIn = 3, PacketsOut = 4,
+        PacketsDropped = new Dictionary<string, long> { ["notOwner"] = 5 }, Chain = [], Device = "pvpn0",
+    };
 }

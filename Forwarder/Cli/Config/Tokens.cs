@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text;
+using PersonalVpn.Linux;
+using PersonalVpn.Tunnel.Configuration;
+
+namespace PersonalVpn.Cli.Config;
+
+/// <summary>What may stand for something else in a value: ssh_config(5)'s TOKENS, its ${VARIABLES}, and ~.</summary>
+/// <param name="Home">%d and ~.</param>
+/// <param name="Gateway">%n: the gateway as typed.</param>
+/// <param name="Host">%h: where the connection goes.</param>
+/// <param name="Port">%p.</param>
+/// <param name="User">%r: the user name on the gateway.</param>
+internal sealed record Tokens(string Home, string Gateway, string Host, int Port, string User)
+{
+    /// <summary>%h in HostName itself, where it is the gateway as typed, and nothing else.</summary>
+    public static string InHostName(KeywordLine line, string gateway) => Percent(line, line.Text(), c => c == 'h' ? gateway : null, "%% and %h");
+
+    /// <summary>A file's or socket's path: tokens, variables and ~ replaced, made absolute.</summary>
+    public string Path(KeywordLine line, string text) => AbsolutePath(Expand(line, Variables(line, text)), Home, line);
+
+    /// <summary>Tokens alone.</summary>
+    public string Expand(KeywordLine line, string text) => Percent(line, text, Value, "%% %d %h %i %L %l %n %p %r %u");
+
+    /// <summary>~ and ~user replaced, made absolute; nothing else is special.</summary>
+    public static string AbsolutePath(string path, string home, KeywordLine line)
+    {
+        if (!path.StartsWith('~')) return System.IO.Path.GetFullPath(path);
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        string user = path[1..(slash < 0 ? path.Length : slash)], rest = slash < 0 ? "" : path[(slash + 1)..];
+        return System.IO.Path.Combine(user.Length == 0 ? home : HomeOf(user, line), rest);
+    }
+
+    private string? Value(char token) => token switch
+    {
+        'd' => Home,
+        'h' => Host,
+        'i' => FileOwner.CurrentUid.ToString(CultureInfo.InvariantCulture),
+        'l' => Environment.MachineName,
+        'L' => Environment.MachineName.Split('.')[0],
+        'n' => Gateway,
+        'p' => Port.ToString(CultureInfo.InvariantCulture),
+        'r' => User,
+        'u' => Environment.UserName,
+        _ => null,
+    };
+
+    private static string Percent(KeywordLine line, string text, Func<char, string?> value, string valid)
+    {
+        var result = new StringBuilder();
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '%') result.Append(text[i]);
+            else if (++i == text.Length) throw line.Error($"'{text}' ends with a %; a literal one is written %%");
+            else if (text[i] == '%') result.Append('%');
+            else result.Append(value(text[i]) ?? throw line.Error($"'%{text[i]}' stands for nothing here; there are {valid}"));
+        }
+        return result.ToString();
+    }
+
+    private static string Variables(KeywordLine line, string text)
+    {
+        int at = 0;
+        var result = new StringBuilder();
+        while (text.IndexOf("${", at, StringComparison.Ordinal) is >= 0 and var open)
+        {
+            int close = text.IndexOf('}', open);
+            if (close < 0) throw line.Error($"'{text}': a '${{' without '}}'");
+            string name = text[(open + 2)..close];
+            result.Append(text, at, open - at).Append(Environment.GetEnvironmentVariable(name) ?? throw line.Error($"the environment has no {name}"));
+            at = close + 1;
+        }
+        return result.Append(text, at, text.Length - at).ToString();
+    }
+
+    private static string HomeOf(string user, KeywordLine line)
+    {
+        try { return new Mono.Unix.UnixUserInfo(user).HomeDirectory; }
+        catch (ArgumentException) { throw line.Error($"'~{user}': there is no user {user} on this host"); }
+    }
+}
