@@ -6,6 +6,16 @@ namespace PersonalVpn.Cli.Config;
 /// <summary><c>[user@]gateway[:port]</c> as typed.</summary>
 internal sealed record Target(string? User, string Host, int? Port)
 {
+    /// <summary>What it says, as configuration lines of the command line.</summary>
+    public IEnumerable<string> Options
+    {
+        get
+        {
+            if (User is not null) yield return "User=" + Tunnel.Configuration.KeywordWords.Quote(User);
+            if (Port is { } port) yield return string.Create(CultureInfo.InvariantCulture, $"Port={port}");
+        }
+    }
+
     /// <summary>Cuts the text apart; an IPv6 literal with a port is written in brackets.</summary>
     public static Target Parse(string text)
     {

@@ -16,7 +16,7 @@ internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix
 internal static class TunnelOpener
 {
     public static async Task<OpenedTunnel> RunAsync(ControlChannel control, ForwarderClient forwarder, string gateway, string user,
-        IReadOnlyList<IpPrefix> destinations, Action<string> verbose, CancellationToken cancel)
+        IEnumerable<string> chain, IReadOnlyList<IpPrefix> destinations, Action<string> verbose, CancellationToken cancel)
     {
         var avoid = new List<IpAddr>();
         while (true)
@@ -42,6 +42,7 @@ internal static class TunnelOpener
                     Routes = [.. routes.Select(r => r.ToString())],
                     Mtu = config.Mtu,
                     Transport = "tls",
+                    Chain = [.. chain],
                     FastPath = true,
                 }, -1, out int[] fds);
                 if (fds.Length == 0) throw new UserError("the forwarder sent no packet channel; are pvpn and pvpnd of the same version?");
