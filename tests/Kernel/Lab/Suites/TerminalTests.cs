@@ -80,7 +80,7 @@ public sealed partial class TerminalTests(KernelTunLab lab) : LabTests(lab)
         await tmux.TypeAsync("fg");
         await Task.Delay(300);
         await tmux.PressAsync("C-c");
-        await tmux.SeesAsync(s => Regex.IsMatch(s, @"^(\^C)?interrupted$", RegexOptions.Multiline), "interrupted");
+        await tmux.SeesAsync(s => Regex.IsMatch(s, @"^(\^C)?interrupted\n\$", RegexOptions.Multiline), "interrupted, and the shell's prompt");
         await tmux.TypeAsync("echo status $?");
         await tmux.SeesAsync("status 5");
         await NothingIsLeftAsync();

@@ -9,7 +9,7 @@ namespace PersonalVpn.Kernel.Lab.Suites;
 /// every word. (What pvpn finds out by itself is among the unit tests.)
 /// </summary>
 [Collection(KernelTun.Name)]
-public sealed partial class WrongInputTests(KernelTunLab lab) : LabTests(lab)
+public sealed partial class GatewayErrorTests(KernelTunLab lab) : LabTests(lab)
 {
     private readonly StringBuilder _text = new();
 
@@ -60,7 +60,7 @@ public sealed partial class WrongInputTests(KernelTunLab lab) : LabTests(lab)
         await Lab.StopForwarderAsync();
         await SaysAsync("the forwarder is not running", [.. usual, gateway]);
         await SaysAsync("the control socket is missing", ["status"]);
-        Golden.Check("wrong-input.golden.txt", _text.ToString());
+        Golden.Check("gateway-error.golden.txt", _text.ToString());
     }
 
     private async Task SaysAsync(string what, string[] arguments)
