@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Diagnostics;
 
 namespace PersonalVpn.Cli.Terminal;
@@ -55,17 +56,11 @@ internal sealed class ProgressLine : IDisposable
             if (_step is null) return;
             string time = Stopwatch.GetElapsedTime(_began).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
             string line = $"pvpn: {_step} ... {time} s";
-            int width = Width();
+            // A line that wraps could not be rewritten. The class library's Console would set the terminal up as its own for the answer.
+            int width = TerminalSize.ErrorColumns() ?? 80;
             _terminal.Write("\r" + (line.Length < width ? line : line[..Math.Max(0, width - 1)]) + "\x1b[K");
             _drawn = true;
         }
-    }
-
-    // A line that wraps could not be rewritten.
-    private static int Width()
-    {
-        try { return Console.WindowWidth is > 0 and var width ? width : 80; }
-        catch (IOException) { return 80; }
     }
 
     private sealed class Scope(ProgressLine line) : IDisposable

@@ -17,13 +17,13 @@ internal static class AccessPolicy
         string? name = UserName(uid);
         if (name is null) return $"uid {uid} has no account on this host";
         if (uid == 0 && !config.AllowUsers.Contains(name)) return "root gets no tunnel unless AllowUsers in forwarder.conf names it; use an ordinary account";
-        if (Matches(config.DenyUsers, name)) return $"user {name} is denied by DenyUsers in forwarder.conf";
-        if (config.AllowUsers.Count > 0 && !Matches(config.AllowUsers, name)) return $"user {name} is not among AllowUsers in forwarder.conf";
+        if (Matches(config.DenyUsers, name)) return $"user {name} is denied by DenyUsers in forwarder.conf; ask this host's administrator";
+        if (config.AllowUsers.Count > 0 && !Matches(config.AllowUsers, name)) return $"user {name} is not among AllowUsers in forwarder.conf; ask this host's administrator";
         if (config.DenyGroups.Count == 0 && config.AllowGroups.Count == 0) return null;
 
         if (Groups(name) is not { } groups) return $"the groups of user {name} cannot be told, and forwarder.conf names groups; try again, or ask the administrator";
-        if (groups.Any(g => Matches(config.DenyGroups, g))) return $"user {name} is in a group that DenyGroups in forwarder.conf names";
-        if (config.AllowGroups.Count > 0 && !groups.Any(g => Matches(config.AllowGroups, g))) return $"user {name} is in no group that AllowGroups in forwarder.conf names";
+        if (groups.Any(g => Matches(config.DenyGroups, g))) return $"user {name} is in a group that DenyGroups in forwarder.conf names; ask this host's administrator";
+        if (config.AllowGroups.Count > 0 && !groups.Any(g => Matches(config.AllowGroups, g))) return $"user {name} is in no group that AllowGroups in forwarder.conf names; ask this host's administrator";
         return null;
     }
 

@@ -28,7 +28,8 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
         TunnelState? same = mine.FirstOrDefault(t => t.Gateway == gateway);
         if (same is { IsUp: true }) throw new RequestException(ForwarderError.TooManyTunnels, $"you have a tunnel to {gateway} already; take it down first: pvpn down {gateway}");
         int limit = config().MaxTunnelsPerUser;
-        if (mine.Count(t => t != same) >= limit) throw new RequestException(ForwarderError.TooManyTunnels, $"you have {mine.Count} tunnels, and forwarder.conf allows {limit} (MaxTunnelsPerUser); take one down first");
+        if (mine.Count(t => t != same) >= limit) throw new RequestException(ForwarderError.TooManyTunnels, limit == 0 ? "forwarder.conf allows no tunnel (MaxTunnelsPerUser 0); ask this host's administrator"
+            : $"you have {mine.Count} tunnels, and forwarder.conf allows {limit} (MaxTunnelsPerUser); take one down first");
 
         IpAddr? v4 = Address(request.AddressV4, false, same), v6 = Address(request.AddressV6, true, same);
         if (v4 is null && v6 is null) throw new RequestException(ForwarderError.BadRequest, "a tunnel needs an inner address");
@@ -87,7 +88,7 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             if (!IpPrefix.TryParse(text, out IpPrefix p)) throw new RequestException(ForwarderError.BadRequest, $"'{text}' is not a CIDR block");
             if (!(p.IsV6 ? v6 : v4)) throw new RequestException(ForwarderError.BadRequest, $"{p} cannot be carried without an inner IPv{(p.IsV6 ? 6 : 4)} address");
             if (NeverTunnelled.Any(n => n.Contains(p))) throw new RequestException(ForwarderError.DestinationRefused, $"{p} stays on this host or link and is never tunnelled");
-            if (!config().PermitDestination.Any(c => c.Contains(p))) throw new RequestException(ForwarderError.DestinationRefused, $"{p} is not within PermitDestination of forwarder.conf");
+            if (!config().PermitDestination.Any(c => c.Contains(p))) throw new RequestException(ForwarderError.DestinationRefused, $"{p} is not within PermitDestination of forwarder.conf; name narrower destinations, or ask this host's administrator");
             if (!routes.Contains(p)) routes.Add(p);
         }
         return routes;

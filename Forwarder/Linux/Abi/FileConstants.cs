@@ -34,6 +34,13 @@ internal static class StatH
     internal const uint STATX_UID = 0x8;
 }
 
+/// <summary>sys/ioctl.h.</summary>
+[CConstants("sys/ioctl.h")]
+internal static class IoctlH
+{
+    internal const uint TIOCGWINSZ = 0x5413;
+}
+
 /// <summary>unistd.h.</summary>
 [CConstants("unistd.h")]
 internal static class UnistdH

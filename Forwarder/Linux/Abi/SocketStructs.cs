@@ -124,6 +124,16 @@ internal struct PollFd
     internal short revents;
 }
 
+[CStruct("struct winsize", "sys/ioctl.h")]
+[StructLayout(LayoutKind.Sequential)]
+internal struct WinSize
+{
+    internal ushort ws_row;
+    internal ushort ws_col;
+    internal ushort ws_xpixel;
+    internal ushort ws_ypixel;
+}
+
 /// <summary>The head of statx's answer; the same on every architecture, as fstat's is not.</summary>
 [CStruct("struct statx", "linux/stat.h")]
 [StructLayout(LayoutKind.Sequential, Size = 256)]

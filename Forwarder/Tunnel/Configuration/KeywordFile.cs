@@ -61,7 +61,7 @@ public static class KeywordFile
     private static string Reason(Exception e) => e switch
     {
         FileNotFoundException or DirectoryNotFoundException => "no such file",
-        UnauthorizedAccessException => "permission denied",
+        UnauthorizedAccessException => "permission denied; check its mode and that of its directories",
         _ => e.Message,
     };
 }

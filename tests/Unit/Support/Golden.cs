@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Xunit;
 
 namespace PersonalVpn.Unit.Support;
 
@@ -20,6 +19,6 @@ internal static class Golden
             return;
         }
         File.WriteAllText(received, text);
-        Assert.Fail($"{path} is not what came; see {received}\n{text}");
+        Xunit.Assert.Fail($"{path} is not what came; see {received}\n{text}");
     }
 }

@@ -35,13 +35,15 @@ public sealed class RefusalTests(KernelTunLab lab) : LabTests(lab)
         Assert.Contains(problem, Assert.Single(result.ErrorLines), StringComparison.Ordinal);
     }
 
-    /// <summary>The reason in the system's words alone; the tunnel that came up for the command is taken down again.</summary>
+    /// <summary>Found out before anything is set up: the server is not even asked.</summary>
     [Fact]
     public async Task A_command_that_does_not_exist()
     {
+        int before = Lab.Server!.Error.Length;
         CommandResult result = await Lab.RunAsync("alice", [.. Arguments("alice", $"{Lab.State}/home/alice/.ssh/id_rsa"), "--", "/nonexistent/x"]);
         Assert.Equal(255, result.ExitCode);
-        Assert.Equal("pvpn: /nonexistent/x: No such file or directory", result.ErrorLines[^1]);
+        Assert.Equal("pvpn: /nonexistent/x: no such command; check its path", Assert.Single(result.ErrorLines));
+        Assert.Equal("", Lab.Server.Error[before..]);
     }
 
     [Fact]
