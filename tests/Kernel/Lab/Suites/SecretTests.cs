@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 
 namespace PersonalVpn.Kernel.Lab.Suites;
@@ -20,9 +19,9 @@ public sealed class SecretTests(KernelRawLab lab) : LabTests(lab)
         await TalkAsync("alice", "tcp", LabFixture.Hidden4, "hello");
 
         // The witness first: what must be in the server's memory is found there.
-        Assert.True(Holds(Lab.Server!.Id, host.ExportParameters(true).D!), "the search does not even find the server's own key");
-        Assert.False(Holds(Lab.Forwarder!.Id, prime), "pvpnd holds the user's private key");
-        Assert.False(Holds(Lab.Server!.Id, prime), "pvpn-server holds the user's private key");
+        Assert.True(ProcessMemory.HoldsNumber(Lab.Server!.Id, host.ExportParameters(true).D!), "the search does not even find the server's own key");
+        Assert.False(ProcessMemory.HoldsNumber(Lab.Forwarder!.Id, prime), "pvpnd holds the user's private key");
+        Assert.False(ProcessMemory.HoldsNumber(Lab.Server!.Id, prime), "pvpn-server holds the user's private key");
         await tunnel.DisposeAsync();
     }
 
@@ -39,42 +38,5 @@ public sealed class SecretTests(KernelRawLab lab) : LabTests(lab)
         {
             File.Delete(copy);
         }
-    }
-
-    // Numbers lie in memory in either byte order; 24 bytes of one are enough to know it.
-    private static bool Holds(int pid, byte[] number)
-    {
-        byte[] forward = number[^24..], backward = [.. forward.Reverse()];
-        using var memory = new FileStream($"/proc/{pid}/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 0);
-        foreach (string line in File.ReadLines($"/proc/{pid}/maps"))
-        {
-            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (!fields[1].StartsWith("rw", StringComparison.Ordinal)) continue;
-            long[] ends = [.. fields[0].Split('-').Select(e => long.Parse(e, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
-            if (Search(memory, ends[0], ends[1], forward, backward)) return true;
-        }
-        return false;
-    }
-
-    private static bool Search(FileStream memory, long from, long to, byte[] forward, byte[] backward)
-    {
-        byte[] piece = new byte[1 << 20];
-        for (long at = from; at < to; at += piece.Length - forward.Length)
-        {
-            int n;
-            try
-            {
-                memory.Position = at;
-                n = memory.Read(piece, 0, (int)Math.Min(piece.Length, to - at));
-            }
-            catch (IOException)
-            {
-                return false; // reserved, not there
-            }
-            ReadOnlySpan<byte> got = piece.AsSpan(0, n);
-            if (got.IndexOf(forward) >= 0 || got.IndexOf(backward) >= 0) return true;
-            if (n < piece.Length) return false;
-        }
-        return false;
     }
 }
