@@ -21,6 +21,8 @@ public sealed class PrivateAgent : IDisposable
     // Ctrl-C at a terminal goes to the shell and its cat, too; they end by the pipe alone, in order.
     private const string Script = "trap '' INT QUIT TSTP; echo \"$SSH_AUTH_SOCK\"; cat >/dev/null; kill \"$SSH_AGENT_PID\"";
 
+    private const string AskpassRequire = "SSH_ASKPASS_REQUIRE";
+
     /// <summary>An SSH_ASKPASS that answers wrongly is asked by ssh-add again and again, without end.</summary>
     private static readonly TimeSpan UnattendedLimit = TimeSpan.FromMinutes(2);
 
@@ -115,16 +117,24 @@ public sealed class PrivateAgent : IDisposable
     {
         var start = new ProcessStartInfo("ssh-add", ["-q", "--", path])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         start.Environment[AgentClient.SocketVariable] = _socket;
+        // A stdin that is no terminal makes ssh-add ask the program that SSH_ASKPASS names; at a terminal ssh asks there.
+        if (terminal && Environment.GetEnvironmentVariable(AskpassRequire)?.ToLowerInvariant() is not ("force" or "prefer"))
+        {
+            start.Environment[AskpassRequire] = "never";
+        }
         if (!TryRun(start, environment, out Process? add, out error))
         {
             return false;
         }
         using (add)
         {
+            // Our stdin belongs to the command: without a terminal ssh-add would take a line of it for the passphrase.
+            add.StandardInput.Close();
             // Its questions go to /dev/tty; what it says on stderr is for the one line below.
             Task<string> said = add.StandardError.ReadToEndAsync();
             Task<string> output = add.StandardOutput.ReadToEndAsync();
