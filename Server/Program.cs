@@ -7,6 +7,7 @@ using PersonalVpn.Server.Configuration;
 using PersonalVpn.Server.Control;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Server;
 
@@ -17,6 +18,7 @@ internal static class Program
 
     public static int Main(string[] args)
     {
+        Ed25519.Use(OpenSslEd25519.IsAvailable, OpenSslEd25519.Verify, OpenSslEd25519.TrySign, OpenSslEd25519.TryGetPublicKey);
         if (args is ["--version"])
         {
             Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
@@ -58,8 +60,9 @@ internal static class Program
         if (!Capabilities.HasEffective(Capability.NetAdmin) || !Capabilities.HasEffective(Capability.NetRaw))
             return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
         using var provider = new StderrLoggerProvider(Name, config.LogLevel);
-        using var daemon = new ServerDaemon(config, provider.CreateLogger(Name));
-        using PosixSignalRegistration term = DaemonProgram.OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = DaemonProgram.OnSignal(PosixSignal.SIGINT, daemon.Stop);
+        using var daemon = new ServerDaemon(config, path, provider.CreateLogger(Name), level => provider.Minimum = level);
+        using PosixSignalRegistration term = DaemonProgram.OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = DaemonProgram.OnSignal(PosixSignal.SIGINT, daemon.Stop),
+            hangup = DaemonProgram.OnSignal(PosixSignal.SIGHUP, daemon.Reload);
         daemon.Run(() =>
         {
             Console.Error.WriteLine($"{Name}: ready");

@@ -7,6 +7,7 @@ using PersonalVpn.Server.Control;
 using PersonalVpn.Server.Egress;
 using PersonalVpn.Server.Inject;
 using PersonalVpn.Server.Sessions;
+using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.UserAuth;
@@ -18,13 +19,15 @@ internal sealed partial class ServerDaemon : IDisposable
 {
     private const int MaxLoops = 64;
 
-    private readonly ServerConfig _config;
+    private readonly string? _configPath;
+    private readonly Action<LogLevel> _setLogLevel;
     private readonly ILogger _log;
+    private readonly Lock _reloading = new();
     private readonly HostKey _hostKey;
     private readonly SessionRegistry _registry;
     private readonly ServerNetwork _network;
     private readonly CaptureWorker[] _captures;
-    private readonly ServerContext _context;
+    private volatile ServerContext _context;
     private readonly ServerLoop[] _loops;
     private readonly Startups _startups;
     private readonly List<Listener> _listeners = [];
@@ -32,9 +35,10 @@ internal sealed partial class ServerDaemon : IDisposable
     private readonly ManualResetEventSlim _stop = new();
     private long _nextId;
 
-    public ServerDaemon(ServerConfig config, ILogger log)
+    public ServerDaemon(ServerConfig config, string? configPath, ILogger log, Action<LogLevel> setLogLevel)
     {
-        _config = config;
+        _configPath = configPath;
+        _setLogLevel = setLogLevel;
         _log = log;
         _control = new ControlSocket(config.ControlSocket, this, log);
         _hostKey = HostKey.Load(config.HostKey, config.Certificate);
@@ -43,9 +47,7 @@ internal sealed partial class ServerDaemon : IDisposable
         // A session belongs to one loop, and so to one queue of the device, up and down.
         _network = new ServerNetwork(config, _registry.Pools, Math.Clamp(Environment.ProcessorCount, 1, MaxLoops), log);
         _captures = [.. _network.Queues.Select(queue => new CaptureWorker(queue, _registry, log))];
-        string banner = config.Banner is { } file ? File.ReadAllText(file).Trim() : "";
-        if (banner.Length > ProtocolConstants.MaxText / 4) banner = banner[..(ProtocolConstants.MaxText / 4)];
-        _context = new ServerContext(config, _hostKey, new UserAuthenticator(config.AuthorizedKeysFile), _registry, banner, log);
+        _context = NewContext(config);
         _loops = [.. _network.Queues.Select(queue => new ServerLoop(new EventLoop(LogLoopError),
             config.Inject == InjectMode.Raw ? new RawSocketInjector(ProtocolConstants.DefaultMtu) : new TunInjector(queue, ProtocolConstants.DefaultMtu)))];
     }
@@ -57,11 +59,11 @@ internal sealed partial class ServerDaemon : IDisposable
     {
         for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Start($"loop-{i}");
         for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Register(_network.Queues[i].Fd, EpollEvents.EPOLLIN, _captures[i]);
-        string[] addresses = _config.ListenAddresses.Count > 0 ? [.. _config.ListenAddresses] : File.Exists("/proc/net/if_inet6") ? ["::"] : ["0.0.0.0"];
-        foreach (string address in addresses) _listeners.Add(new Listener(new IPEndPoint(IPAddress.Parse(address), _config.Port), this));
+        string[] addresses = Config.ListenAddresses.Count > 0 ? [.. Config.ListenAddresses] : File.Exists("/proc/net/if_inet6") ? ["::"] : ["0.0.0.0"];
+        foreach (string address in addresses) _listeners.Add(new Listener(new IPEndPoint(IPAddress.Parse(address), Config.Port), this));
         using var keepAlive = new Timer(_ => KeepAlive(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         _control.Start();
-        LogStarted(string.Join(", ", addresses), _config.Port, _hostKey.PublicKey.Fingerprint, _network.Queues[0].Name);
+        LogStarted(string.Join(", ", addresses), Config.Port, _hostKey.PublicKey.Fingerprint, _network.Queues[0].Name);
         ready();
         _stop.Wait();
         foreach (Session s in Sessions) s.Close(CloseReason.ShuttingDown, "the server shuts down");
@@ -69,6 +71,29 @@ internal sealed partial class ServerDaemon : IDisposable
     }
 
     public void Stop() => _stop.Set();
+
+    /// <summary>SIGHUP: reads the file again for connections from now on; a file that cannot be used leaves the old one in force.</summary>
+    public void Reload()
+    {
+        lock (_reloading)
+        {
+            try
+            {
+                (ServerConfig next, IReadOnlyList<string> needRestart) = ServerReload.Merge(Config, ServerConfigReader.Load(_configPath), _registry.Pools.Select(p => p.Pool));
+                ServerContext context = NewContext(next);
+                _registry.MaxSessions = next.MaxSessions;
+                _startups.Limit(next.MaxStartups, next.StartupsFrom, next.StartupsRate);
+                _context = context;
+                _setLogLevel(next.LogLevel);
+                LogReloaded();
+                if (needRestart.Count > 0) LogNeedRestart(string.Join(", ", needRestart));
+            }
+            catch (Exception e) when (e is ConfigurationException or IOException or UnauthorizedAccessException)
+            {
+                LogReloadFailed(e.Message);
+            }
+        }
+    }
 
     /// <summary>Ends sessions by user name or id; returns how many.</summary>
     public int Disconnect(string userOrId)
@@ -92,17 +117,27 @@ internal sealed partial class ServerDaemon : IDisposable
         _stop.Dispose();
     }
 
+    private ServerConfig Config => _context.Config;
+
+    private ServerContext NewContext(ServerConfig config)
+    {
+        string banner = config.Banner is { } file ? File.ReadAllText(file).Trim() : "";
+        if (banner.Length > ProtocolConstants.MaxText / 4) banner = banner[..(ProtocolConstants.MaxText / 4)];
+        var authenticator = new UserAuthenticator(config.AuthorizedKeysFile, strictModes: config.StrictModes);
+        return new ServerContext(config, _hostKey, authenticator, _registry, banner, _log);
+    }
+
     // ClientAliveInterval: a client that was silent is asked, and given up after ClientAliveCountMax intervals.
     private void KeepAlive()
     {
-        long interval = (long)_config.ClientAliveInterval.TotalMilliseconds, now = Environment.TickCount64;
+        long interval = (long)Config.ClientAliveInterval.TotalMilliseconds, now = Environment.TickCount64;
         if (interval <= 0) return;
         foreach (Session s in Sessions.Where(s => s.RelayTo is null))
         {
             try
             {
                 long silent = now - s.LastHeard;
-                if (silent > interval * _config.ClientAliveCountMax) s.Close(CloseReason.Timeout, $"no sign of life for {silent / 1000} s");
+                if (silent > interval * Config.ClientAliveCountMax) s.Close(CloseReason.Timeout, $"no sign of life for {silent / 1000} s");
                 else if (silent > interval && silent % interval < 1000) s.SendControl(PingMessage.Encode(FrameType.Ping, (ulong)now));
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
@@ -126,7 +161,7 @@ internal sealed partial class ServerDaemon : IDisposable
         var connection = new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id);
         if (!_startups.TryEnter(id, peer.Address, Environment.TickCount64, connection.GiveWay))
         {
-            LogTooManyStartups(peer.ToString(), _config.MaxStartups);
+            LogTooManyStartups(peer.ToString(), Config.MaxStartups);
             socket.Dispose();
             return;
         }
@@ -157,8 +192,17 @@ internal sealed partial class ServerDaemon : IDisposable
     [LoggerMessage(14, LogLevel.Debug, "session {Id} could not be asked for a sign of life: {Problem}")]
     private partial void LogKeepAliveFailed(long id, string problem);
 
-    [LoggerMessage(15, LogLevel.Debug, "{Report}")]
+    [LoggerMessage(18, LogLevel.Debug, "{Report}")]
     private partial void LogMemory(string report);
+
+    [LoggerMessage(15, LogLevel.Information, "configuration reloaded; it counts for new connections")]
+    private partial void LogReloaded();
+
+    [LoggerMessage(16, LogLevel.Warning, "changed, but in force after a restart alone: {Keywords}")]
+    private partial void LogNeedRestart(string keywords);
+
+    [LoggerMessage(17, LogLevel.Error, "configuration not reloaded, the old one stays in force: {Problem}")]
+    private partial void LogReloadFailed(string problem);
 
     /// <summary>One listening socket on the first event loop.</summary>
     private sealed class Listener : IEventHandler, IDisposable
@@ -173,7 +217,7 @@ internal sealed partial class ServerDaemon : IDisposable
             try
             {
                 _socket.SetReuseAddress();
-                if (at.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) _socket.SetV6Only(!at.Address.Equals(IPAddress.IPv6Any) || daemon._config.ListenAddresses.Contains("0.0.0.0"));
+                if (at.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) _socket.SetV6Only(!at.Address.Equals(IPAddress.IPv6Any) || daemon.Config.ListenAddresses.Contains("0.0.0.0"));
                 _socket.Bind(at);
                 _socket.Listen();
                 _socket.SetNonBlocking(true);

@@ -20,13 +20,14 @@ internal static class CommandLine
         var user = new Option<string?>("-l") { Description = "user name on the gateway", HelpName = "user" };
         var option = new Option<string[]>("-o") { Description = "any configuration keyword", HelpName = "Key=Value", AllowMultipleArgumentsPerToken = false };
         var showConfig = new Option<bool>("-G") { Description = "print the configuration for this gateway, and do nothing" };
+        var forget = new Option<string?>("-R") { Description = "forget the known key of a server, then end", HelpName = "host[:port]" };
         var background = new Option<bool>("-f") { Description = "go to the background once the tunnel is up" };
         var verbose = new Option<bool>("-v") { Description = "say what is done; -vv says more" };
         var veryVerbose = new Option<bool>("-vv") { Hidden = true };
         var quiet = new Option<bool>("-q") { Description = "no messages but errors" };
         var root = new RootCommand("pvpn: a VPN that belongs to one user. Opens a tunnel for the calling user's packets, and nobody else's.")
         {
-            target, destinations, identity, jump, config, port, user, option, showConfig, background, verbose, veryVerbose, quiet,
+            target, destinations, identity, jump, config, port, user, option, showConfig, forget, background, verbose, veryVerbose, quiet,
             Status(option), Down(option), Check(option),
         };
         // What looks like an option and is none would otherwise be taken for a gateway or a destination.
@@ -38,6 +39,7 @@ internal static class CommandLine
         if (root.Options.OfType<HelpOption>().Single() is { Action: HelpAction action } help) help.Action = new HelpText(action, [target, destinations]);
         root.SetAction(result =>
         {
+            if (result.GetValue(forget) is { } forgotten) return ForgetCommand.Run(forgotten, result.GetValue(option) ?? [], result.GetValue(config));
             string gateway = result.GetValue(target) ?? throw new UserError("which gateway? usage: pvpn [options] [user@]gateway[:port] [destination ...] [-- command]; see pvpn --help", ExitCodes.Usage);
             var invocation = new Invocation
             {

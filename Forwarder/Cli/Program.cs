@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Reflection;
 using PersonalVpn.Cli.Local;
+using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Cli;
 
@@ -15,6 +17,7 @@ internal static class Program
 
     public static int Main(string[] args)
     {
+        Ed25519.Use(OpenSslEd25519.IsAvailable, OpenSslEd25519.Verify, OpenSslEd25519.TrySign, OpenSslEd25519.TryGetPublicKey);
         int cut = Array.IndexOf(args, "--");
         string[] own = cut < 0 ? args : args[..cut], command = cut < 0 ? [] : args[(cut + 1)..];
         try

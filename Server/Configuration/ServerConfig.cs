@@ -50,6 +50,10 @@ internal sealed record ServerConfig
     public string HostKey { get; init; } = "/etc/pvpn/host_key.pem";
     public string? Certificate { get; init; }
     public string AuthorizedKeysFile { get; init; } = "/etc/pvpn/authorized_keys/%u";
+
+    /// <summary>Whether authorized_keys files that others could have written are refused.</summary>
+    public bool StrictModes { get; init; } = true;
+
     public IpPrefix AddressPool { get; init; } = IpPrefix.Parse("10.77.0.0/16");
     public IpPrefix? AddressPool6 { get; init; }
     public EgressMode Egress { get; init; } = EgressMode.Masquerade;

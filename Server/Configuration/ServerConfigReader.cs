@@ -14,7 +14,7 @@ internal sealed class ServerConfigReader
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
         "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
-        "ControlSocket", "Banner", "LogLevel", "Inject", "Match", "Include",
+        "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "Match", "Include",
     ];
 
     private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser", "Include"];
@@ -132,6 +132,7 @@ internal sealed class ServerConfigReader
             "certificate" => _config with { Certificate = line.AbsolutePath() },
             "authorizedkeysfile" => UserAuthenticator.TryValidatePattern(line.Value, out string why)
                 ? _config with { AuthorizedKeysFile = line.Value } : throw line.Error(why),
+            "strictmodes" => _config with { StrictModes = line.YesNo() },
             "addresspool" => _config with { AddressPool = Pool(line, v6: false) },
             "addresspool6" => _config with { AddressPool6 = Pool(line, v6: true) },
             "egress" => _config with { Egress = line.Choice<EgressMode>() },

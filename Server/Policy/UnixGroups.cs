@@ -1,4 +1,5 @@
-using Mono.Unix;
+using Mono.Unix.Native;
+using PersonalVpn.Linux;
 
 namespace PersonalVpn.Server;
 
@@ -7,9 +8,15 @@ internal static class UnixGroups
 {
     public static IReadOnlyList<string> Of(string user)
     {
-        UnixUserInfo account;
-        try { account = new UnixUserInfo(user); }
-        catch (ArgumentException) { return []; }
-        return [.. UnixGroupInfo.GetLocalGroups().Where(g => g.GroupId == account.GroupId || g.GetMemberNames().Contains(user)).Select(g => g.GroupName)];
+        var entry = new Passwd();
+        if (Syscall.getpwnam_r(user, entry, out Passwd? account) != 0 || account is null) return [];
+        return [.. GroupList.Of(user, account.pw_gid).Select(NameOf).OfType<string>()];
+    }
+
+    // A group without a name cannot be named in a Match line either.
+    private static string? NameOf(uint gid)
+    {
+        var entry = new Group();
+        return Syscall.getgrgid_r(gid, entry, out Group? group) == 0 ? group?.gr_name : null;
     }
 }

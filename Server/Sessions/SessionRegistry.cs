@@ -19,14 +19,13 @@ internal sealed class SessionRegistry
     private readonly Dictionary<long, Session> _byId = [];
     private readonly Dictionary<IpPrefix, AddressPool> _pools;
     private readonly AddressPool? _pool6;
-    private readonly int _maxSessions;
     private readonly Lock _gate = new();
 
     public SessionRegistry(ServerConfig config)
     {
         _pools = config.Pools.ToDictionary(p => p, p => new AddressPool(p));
         _pool6 = config.AddressPool6 is { } p6 ? new AddressPool(p6) : null;
-        _maxSessions = config.MaxSessions;
+        MaxSessions = config.MaxSessions;
         ServerV4 = _pools[config.AddressPool].ServerAddress;
         ServerV6 = _pool6?.ServerAddress ?? new IpAddr(0, true);
     }
@@ -34,6 +33,9 @@ internal sealed class SessionRegistry
     /// <summary>Every pool with the server's own address in it.</summary>
     public IReadOnlyList<(IpPrefix Pool, IpAddr Server)> Pools =>
         [.. _pools.Values.Concat(_pool6 is null ? [] : [_pool6]).Select(p => (p.Prefix, p.ServerAddress))];
+
+    /// <summary>Most sessions at a time. Lowering it ends none.</summary>
+    public int MaxSessions { get; set; }
 
     public IpAddr ServerV4 { get; }
     public IpAddr ServerV6 { get; }
@@ -93,7 +95,7 @@ internal sealed class SessionRegistry
 
     private void CheckLimitsLocked(Session session)
     {
-        if (_byId.Count >= _maxSessions) throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"the server has its maximum of {_maxSessions} sessions; try again later");
+        if (_byId.Count >= MaxSessions) throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"the server has its maximum of {MaxSessions} sessions; try again later");
         int own = _byId.Values.Count(s => s.User == session.User);
         if (own >= session.Policy.MaxSessionsPerUser)
             throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"user {session.User} has {own} sessions, the maximum; end one first");

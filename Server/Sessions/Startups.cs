@@ -16,11 +16,18 @@ internal sealed class Startups(int full, int from, int rate)
     private readonly Dictionary<long, Waiting> _waiting = [];
     private readonly Dictionary<IpAddr, int> _bySource = [];
     private readonly Lock _gate = new();
+    private int _full = full, _from = from, _rate = rate;
 
     /// <summary>Connections that are logging in.</summary>
     public int Count
     {
         get { lock (_gate) return _waiting.Count; }
+    }
+
+    /// <summary>Other limits from now on; who is in stays in.</summary>
+    public void Limit(int full, int from, int rate)
+    {
+        lock (_gate) (_full, _from, _rate) = (full, from, rate);
     }
 
     /// <summary>Takes a newcomer in, or not. Somebody else may be told to give way.</summary>
@@ -30,7 +37,7 @@ internal sealed class Startups(int full, int from, int rate)
         Action? leaver = null;
         lock (_gate)
         {
-            if (_waiting.Count >= from && MustGo())
+            if (_waiting.Count >= _from && MustGo())
             {
                 if (Victim(source, now) is not { } victim) return false;
                 leaver = victim.Value.GiveWay;
@@ -50,8 +57,8 @@ internal sealed class Startups(int full, int from, int rate)
     }
 
     // sshd's random early drop: from "rate" per cent at "start" to all at "full".
-    private bool MustGo() => _waiting.Count >= full ||
-        Random.Shared.Next(100) < rate + ((100 - rate) * (_waiting.Count - from) / Math.Max(1, full - from));
+    private bool MustGo() => _waiting.Count >= _full ||
+        Random.Shared.Next(100) < _rate + ((100 - _rate) * (_waiting.Count - _from) / Math.Max(1, _full - _from));
 
     private KeyValuePair<long, Waiting>? Victim(IpAddr newcomer, long now)
     {

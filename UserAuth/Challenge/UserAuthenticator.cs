@@ -20,12 +20,14 @@ public sealed class UserAuthenticator
     private readonly string _pattern;
     private readonly bool _needsHome;
     private readonly Func<string, UserAccount?> _findAccount;
+    private readonly bool _strictModes;
 
     /// <summary>An authenticator over files named by a pattern.</summary>
     /// <param name="authorizedKeysPattern">Absolute path with <c>%u</c> user name, <c>%h</c> home directory, <c>%%</c> percent.</param>
     /// <param name="findAccount">Finds a user's account for <c>%h</c>; null: the system's account database.</param>
+    /// <param name="strictModes">Whether files that others could have written are refused (sshd's StrictModes).</param>
     /// <exception cref="ArgumentException">The pattern is not valid; the message says why.</exception>
-    public UserAuthenticator(string authorizedKeysPattern, Func<string, UserAccount?>? findAccount = null)
+    public UserAuthenticator(string authorizedKeysPattern, Func<string, UserAccount?>? findAccount = null, bool strictModes = true)
     {
         if (!TryValidatePattern(authorizedKeysPattern, out string error))
         {
@@ -34,6 +36,7 @@ public sealed class UserAuthenticator
         _pattern = authorizedKeysPattern;
         _needsHome = authorizedKeysPattern.Replace("%%", "", StringComparison.Ordinal).Contains("%h", StringComparison.Ordinal);
         _findAccount = findAccount ?? UserAccount.Find;
+        _strictModes = strictModes;
     }
 
     /// <summary>Refusals leave no earlier than this after the attempt began, by <see cref="DecideAsync"/>.</summary>
@@ -134,7 +137,7 @@ public sealed class UserAuthenticator
         // A file in a home directory belongs to its user, as with sshd; any other to the server.
         uint trusted = account?.Uid ?? CheckedFile.CurrentUid;
         string path = Expand(user, account?.Home);
-        if (!AuthorizedKeysFile.TryRead(path, trusted, out AuthorizedKeysFile file, out bool missing, out string error))
+        if (!AuthorizedKeysFile.TryRead(path, trusted, account?.Home, _strictModes, out AuthorizedKeysFile file, out bool missing, out string error))
         {
             return AuthDecision.Deny(missing ? AuthRefusal.NoSuchUser : AuthRefusal.UnusableFile, error);
         }

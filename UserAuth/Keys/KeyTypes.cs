@@ -15,7 +15,7 @@ public static class KeyTypes
     /// <summary>ECDSA over NIST P-521 (RFC 5656 3.1, 10.1).</summary>
     public const string EcdsaP521 = "ecdsa-sha2-nistp521";
 
-    /// <summary>Ed25519 (RFC 8709): read and shown, but not verified on .NET 10, which has no Ed25519.</summary>
+    /// <summary>Ed25519, key type and signature algorithm (RFC 8709); computed by OpenSSL, see <see cref="UserAuth.Ed25519"/>.</summary>
     public const string Ed25519 = "ssh-ed25519";
 
     /// <summary>RSA signature with SHA-512 (RFC 8332 3), the preferred one.</summary>

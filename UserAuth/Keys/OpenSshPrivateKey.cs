@@ -11,24 +11,54 @@ namespace PersonalVpn.UserAuth;
 ///     uint32 check | uint32 check | string key type | fields | string comment | 01 02 03 ... padding to 8 bytes
 /// fields  ssh-rsa       mpint n | mpint e | mpint d | mpint iqmp | mpint p | mpint q
 ///         ecdsa-sha2-*  string curve | string Q | mpint d
+///         ssh-ed25519   string public key | string: seed (32) | public key (32)
 /// </code>
 /// </remarks>
 internal static class OpenSshPrivateKey
 {
+    private static ReadOnlySpan<byte> Magic => "openssh-key-v1\0"u8;
+
     /// <summary>The error of an encrypted key; the caller knows the path and names the cure.</summary>
     internal const string EncryptedMarker = "encrypted";
 
-    /// <summary>Decodes a key; the caller owns the result and wipes <paramref name="data"/>.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> data, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string error)
+    /// <summary>The public half of a file's text: it stands before what may be encrypted.</summary>
+    public static bool TryReadPublic(ReadOnlySpan<byte> text, [NotNullWhen(true)] out PublicKey? key)
     {
         key = null;
-        error = "damaged: not a complete OpenSSH key";
-        ReadOnlySpan<byte> magic = "openssh-key-v1\0"u8;
-        if (!data.StartsWith(magic))
+        if (!PemEncoding.TryFindUtf8(text, out PemFields fields) || !text[fields.Label].SequenceEqual("OPENSSH PRIVATE KEY"u8))
         {
             return false;
         }
-        var outer = new SshReader(data[magic.Length..]);
+        byte[] data = new byte[fields.DecodedDataLength];
+        try
+        {
+            if (System.Buffers.Text.Base64.DecodeFromUtf8(text[fields.Base64Data], data, out _, out _) != System.Buffers.OperationStatus.Done
+                || !data.AsSpan().StartsWith(Magic))
+            {
+                return false;
+            }
+            var reader = new SshReader(data.AsSpan(Magic.Length));
+            return reader.TryReadString(out _) && reader.TryReadString(out _) && reader.TryReadString(out _)
+                && reader.TryReadUInt32(out uint keys) && keys == 1 && reader.TryReadString(out ReadOnlySpan<byte> blob)
+                && PublicKey.TryParseBlob(blob, out key, out _);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(data);
+        }
+    }
+
+    /// <summary>Decodes a key; the caller owns the result and wipes <paramref name="data"/>.</summary>
+    public static bool TryDecode(
+        ReadOnlySpan<byte> data, string description, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+    {
+        identity = null;
+        error = "damaged: not a complete OpenSSH key";
+        if (!data.StartsWith(Magic))
+        {
+            return false;
+        }
+        var outer = new SshReader(data[Magic.Length..]);
         if (!outer.TryReadText(64, out string cipher) || !outer.TryReadText(64, out string kdf) || !outer.TryReadString(out _)
             || !outer.TryReadUInt32(out uint keys) || keys != 1 || !outer.TryReadString(out ReadOnlySpan<byte> publicBlob)
             || !outer.TryReadString(out ReadOnlySpan<byte> secret) || !outer.AtEnd)
@@ -58,20 +88,28 @@ internal static class OpenSshPrivateKey
         }
         try
         {
-            AsymmetricAlgorithm? candidate = type == KeyTypes.Rsa
-                ? ReadRsa(ref reader)
-                : ReadEcdsa(EcdsaCurve.ByKeyType(type)!, ref reader);
+            IUserIdentity? candidate;
+            if (type == KeyTypes.Ed25519)
+            {
+                candidate = ReadEd25519(ref reader, description);
+            }
+            else
+            {
+                AsymmetricAlgorithm? key = type == KeyTypes.Rsa
+                    ? ReadRsa(ref reader)
+                    : ReadEcdsa(EcdsaCurve.ByKeyType(type)!, ref reader);
+                candidate = key is not null && FileIdentity.TryCreate(key, description, out IUserIdentity? made, out _) ? made : null;
+            }
             if (candidate is null)
             {
                 return false;
             }
-            if (!PublicKey.FromSubjectPublicKeyInfo(candidate.ExportSubjectPublicKeyInfo()).Equals(publicKey)
-                || !reader.TryReadString(out _) || !IsPadding(reader.Rest))
+            if (!candidate.PublicKey.Equals(publicKey) || !reader.TryReadString(out _) || !IsPadding(reader.Rest))
             {
                 candidate.Dispose();
                 return false;
             }
-            key = candidate;
+            identity = candidate;
             error = "";
             return true;
         }
@@ -145,6 +183,10 @@ internal static class OpenSshPrivateKey
             CryptographicOperations.ZeroMemory(secret);
         }
     }
+
+    private static IUserIdentity? ReadEd25519(ref SshReader reader, string description) =>
+        reader.TryReadString(out _) && reader.TryReadString(out ReadOnlySpan<byte> secret) && secret.Length == 2 * Ed25519.KeyBytes
+            && Ed25519Identity.TryCreate(secret[..Ed25519.KeyBytes], description, out IUserIdentity? identity, out _) ? identity : null;
 
     /// <summary>d mod (prime - 1), big-endian in <paramref name="length"/> bytes.</summary>
     private static byte[] Reduce(ReadOnlySpan<byte> d, ReadOnlySpan<byte> prime, int length)

@@ -4,9 +4,16 @@ using System.Text;
 
 namespace PersonalVpn.UserAuth;
 
+/// <summary>Loads a key that only OpenSSH's own programs can decrypt: <see cref="PrivateAgent.TryLoad"/>.</summary>
+/// <param name="path">The file; its form and permissions have been judged.</param>
+/// <param name="identity">The key; dispose it.</param>
+/// <param name="error">One line that says what is wrong and what to do.</param>
+public delegate bool EncryptedKeyLoader(string path, [NotNullWhen(true)] out IUserIdentity? identity, out string error);
+
 /// <summary>
 /// Loads private keys from files: PKCS#1 (RFC 8017 A.1.2), SEC 1 (RFC 5915), PKCS#8 plain and encrypted (RFC 5958),
-/// and OpenSSH's own format without passphrase (openssh PROTOCOL.key).
+/// and OpenSSH's own format without passphrase (openssh PROTOCOL.key). What OpenSSH alone can decrypt, its own format with a
+/// passphrase and the old encrypted PEM, goes to an <see cref="EncryptedKeyLoader"/>.
 /// </summary>
 public static class PrivateKeyFile
 {
@@ -25,8 +32,10 @@ public static class PrivateKeyFile
     /// </param>
     /// <param name="identity">The key; dispose it.</param>
     /// <param name="error">One line that says what is wrong and what to do.</param>
+    /// <param name="encrypted">Loads what only OpenSSH can decrypt. Null: such a key is refused with the cure.</param>
     public static bool TryLoad(
-        string path, Func<string, string?>? passphrasePrompt, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+        string path, Func<string, string?>? passphrasePrompt, [NotNullWhen(true)] out IUserIdentity? identity, out string error,
+        EncryptedKeyLoader? encrypted = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         identity = null;
@@ -50,7 +59,7 @@ public static class PrivateKeyFile
         }
         try
         {
-            return TryLoad(content, path, passphrasePrompt, out identity, out error);
+            return TryLoad(content, path, passphrasePrompt, encrypted, out identity, out error);
         }
         finally
         {
@@ -59,12 +68,16 @@ public static class PrivateKeyFile
     }
 
     private static bool TryLoad(
-        ReadOnlySpan<byte> text, string path, Func<string, string?>? prompt,
+        ReadOnlySpan<byte> text, string path, Func<string, string?>? prompt, EncryptedKeyLoader? encrypted,
         [NotNullWhen(true)] out IUserIdentity? identity, out string error)
     {
         // RFC 1421 headers (Proc-Type: 4,ENCRYPTED) are no RFC 7468 PEM: the key derivation behind them is one round of MD5.
         if (text.IndexOf("Proc-Type: 4,ENCRYPTED"u8) >= 0)
         {
+            if (encrypted is not null)
+            {
+                return encrypted(path, out identity, out error);
+            }
             identity = null;
             error = $"key '{path}' is encrypted in the old PEM format, which is not read here; {AgentCure}'{path}'"
                 + $" (or convert it: ssh-keygen -p -m PKCS8 -f '{path}')";
@@ -76,7 +89,7 @@ public static class PrivateKeyFile
             if (label is "RSA PRIVATE KEY" or "EC PRIVATE KEY" or "PRIVATE KEY" or "ENCRYPTED PRIVATE KEY"
                 or "OPENSSH PRIVATE KEY" or "DSA PRIVATE KEY")
             {
-                return TryDecode(label, text[fields.Base64Data], fields.DecodedDataLength, path, prompt, out identity, out error);
+                return TryDecode(label, text[fields.Base64Data], fields.DecodedDataLength, path, prompt, encrypted, out identity, out error);
             }
             text = text[fields.Location.End..]; // EC PARAMETERS, a certificate: not the key yet
         }
@@ -90,7 +103,7 @@ public static class PrivateKeyFile
     }
 
     private static bool TryDecode(
-        string label, ReadOnlySpan<byte> base64, int length, string path, Func<string, string?>? prompt,
+        string label, ReadOnlySpan<byte> base64, int length, string path, Func<string, string?>? prompt, EncryptedKeyLoader? encrypted,
         [NotNullWhen(true)] out IUserIdentity? identity, out string error)
     {
         identity = null;
@@ -103,10 +116,31 @@ public static class PrivateKeyFile
                 error = $"key '{path}' is damaged: not valid base64";
                 return false;
             }
+            if (label == "OPENSSH PRIVATE KEY")
+            {
+                if (OpenSshPrivateKey.TryDecode(der, path, out identity, out error))
+                {
+                    return true;
+                }
+                if (error == OpenSshPrivateKey.EncryptedMarker && encrypted is not null)
+                {
+                    return encrypted(path, out identity, out error);
+                }
+                error = error == OpenSshPrivateKey.EncryptedMarker
+                    ? $"key '{path}' is encrypted in OpenSSH format, which is not read here; {AgentCure}'{path}'"
+                    : $"key '{path}': {error}";
+                return false;
+            }
+            if (label == "PRIVATE KEY" && Ed25519Identity.SeedOfPkcs8(der) is { } seed)
+            {
+                bool made = Ed25519Identity.TryCreate(seed, path, out identity, out error);
+                CryptographicOperations.ZeroMemory(seed);
+                error = made ? "" : $"key '{path}': {error}";
+                return made;
+            }
             AsymmetricAlgorithm? key;
             bool decoded = label switch
             {
-                "OPENSSH PRIVATE KEY" => OpenSshPrivateKey.TryDecode(der, out key, out error),
                 "ENCRYPTED PRIVATE KEY" => TryDecrypt(der, path, prompt, out key, out error),
                 "DSA PRIVATE KEY" => No(KeyPolicy.UnsupportedMessage("ssh-dss"), out key, out error),
                 _ => TryImport(label, der, out key, out error),
@@ -115,9 +149,7 @@ public static class PrivateKeyFile
             {
                 return true;
             }
-            error = error == OpenSshPrivateKey.EncryptedMarker
-                ? $"key '{path}' is encrypted in OpenSSH format, which is not read here; {AgentCure}'{path}'"
-                : $"key '{path}': {error}";
+            error = $"key '{path}': {error}";
             return false;
         }
         finally

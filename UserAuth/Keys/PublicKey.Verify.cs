@@ -9,9 +9,9 @@ public sealed partial class PublicKey
     /// Whether <paramref name="signature"/> over <paramref name="data"/> was made by this key. Never throws, whatever
     /// the bytes are. An algorithm that does not belong to the key's type is false; so is <c>ssh-rsa</c> (SHA-1).
     /// </summary>
-    /// <param name="signatureAlgorithm"><c>rsa-sha2-512</c>, <c>rsa-sha2-256</c> or <c>ecdsa-sha2-nistp*</c>.</param>
+    /// <param name="signatureAlgorithm"><c>rsa-sha2-512</c>, <c>rsa-sha2-256</c>, <c>ecdsa-sha2-nistp*</c> or <c>ssh-ed25519</c>.</param>
     /// <param name="data">What was signed; hashed here.</param>
-    /// <param name="signature">RSA: the number, big-endian (RFC 8332 3). ECDSA: mpint r | mpint s (RFC 5656 3.1.2).</param>
+    /// <param name="signature">RSA: the number, big-endian (RFC 8332 3). ECDSA: mpint r | mpint s (RFC 5656 3.1.2). Ed25519: 64 bytes (RFC 8709 6).</param>
     public bool Verify(string signatureAlgorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature)
     {
         if (signature.Length is 0 or > KeyPolicy.MaximumSignatureBytes)
@@ -24,6 +24,7 @@ public sealed partial class PublicKey
             {
                 KeyTypes.Rsa => VerifyRsa(signatureAlgorithm, data, signature),
                 KeyTypes.EcdsaP256 or KeyTypes.EcdsaP384 or KeyTypes.EcdsaP521 => VerifyEcdsa(signatureAlgorithm, data, signature),
+                KeyTypes.Ed25519 => signatureAlgorithm == KeyTypes.Ed25519 && Ed25519.Verify(_first, data, signature),
                 _ => false,
             };
         }

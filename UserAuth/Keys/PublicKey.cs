@@ -43,7 +43,7 @@ public sealed partial class PublicKey : IEquatable<PublicKey>
     /// <summary>Size in bits: RSA modulus, curve size, or 256 for Ed25519.</summary>
     public int Bits { get; }
 
-    /// <summary>Whether signatures of this key can be verified here (false for Ed25519 on .NET 10).</summary>
+    /// <summary>Whether signatures of this key can be verified here (false for Ed25519 on a machine without OpenSSL 3).</summary>
     public bool CanVerify => KeyPolicy.IsSupported(Algorithm);
 
     /// <summary>The key as a line of a <c>.pub</c> file, without line end.</summary>

@@ -59,13 +59,16 @@ public sealed class AuthorizedKeysFile
         return new AuthorizedKeysFile(keys, unusable);
     }
 
-    /// <summary>Reads a file that only root or <paramref name="trustedUid"/> can have written (sshd's StrictModes).</summary>
+    /// <summary>Reads a file; with <paramref name="strictModes"/> one that only root or <paramref name="trustedUid"/> can have written.</summary>
     /// <param name="path">File.</param>
-    /// <param name="trustedUid">Owner accepted beside root, for the file and its directory.</param>
+    /// <param name="trustedUid">Owner accepted beside root, for the file and the directories above it.</param>
+    /// <param name="home">The user's home, up to which directories are looked at; null: up to the root.</param>
+    /// <param name="strictModes">sshd's StrictModes.</param>
     /// <param name="file">The parsed file.</param>
     /// <param name="missing">True when there is no such file.</param>
     /// <param name="error">One line that says what is wrong and what to do.</param>
-    public static bool TryRead(string path, uint trustedUid, out AuthorizedKeysFile file, out bool missing, out string error)
+    public static bool TryRead(
+        string path, uint trustedUid, string? home, bool strictModes, out AuthorizedKeysFile file, out bool missing, out string error)
     {
         file = new AuthorizedKeysFile([], []);
         if (!CheckedFile.TryOpen(path, out CheckedFile? open, out missing, out error))
@@ -74,7 +77,7 @@ public sealed class AuthorizedKeysFile
         }
         using (open)
         {
-            if (!open!.IsOnlyWritableByOwner(trustedUid, out error) || !open.TryReadAll(MaximumFileBytes, out byte[] content, out error))
+            if ((strictModes && !open!.IsOnlyWritableByOwner(trustedUid, home, out error)) || !open!.TryReadAll(MaximumFileBytes, out byte[] content, out error))
             {
                 return false;
             }

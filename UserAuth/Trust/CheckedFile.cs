@@ -67,25 +67,44 @@ internal sealed class CheckedFile : IDisposable
     }
 
     /// <summary>
-    /// As sshd's StrictModes: the file and its directory (the real one, links resolved) belong to root or
-    /// <paramref name="trustedUid"/> and nobody else may write to them.
+    /// As sshd's StrictModes: the file and every directory above it (the real ones, links resolved) up to the user's home, or to the
+    /// root where the file is not below that, belong to root or <paramref name="trustedUid"/>, and nobody else may write to them.
     /// </summary>
+    /// <remarks>
+    /// One directory is taken that sshd refuses: a sticky one of root's (/tmp). Nobody but an entry's owner can replace the entry
+    /// there, and that owner is looked at, too.
+    /// </remarks>
     /// <param name="trustedUid">Owner accepted beside root.</param>
+    /// <param name="home">Home directory that ends the way up, or null.</param>
     /// <param name="error">One line that says what is wrong and what to do.</param>
-    public bool IsOnlyWritableByOwner(uint trustedUid, out string error)
+    public bool IsOnlyWritableByOwner(uint trustedUid, string? home, out string error)
     {
         if (!IsTrusted(_path, _stat, trustedUid, out error))
         {
             return false;
         }
         string real = File.ResolveLinkTarget($"/proc/self/fd/{_handle.DangerousGetHandle()}", false)?.FullName ?? Path.GetFullPath(_path);
-        string directory = Path.GetDirectoryName(real) ?? "/";
-        if (Syscall.stat(directory, out Stat directoryStat) != 0)
+        Stat homeStat = default;
+        bool hasHome = home is not null && Syscall.stat(home, out homeStat) == 0;
+        for (string? directory = Path.GetDirectoryName(real); directory is not null; directory = Path.GetDirectoryName(directory))
         {
-            error = $"cannot look at directory '{directory}': {ErrorText(Stdlib.GetLastError())}";
-            return false;
+            if (Syscall.stat(directory, out Stat stat) != 0)
+            {
+                error = $"cannot look at directory '{directory}': {ErrorText(Stdlib.GetLastError())}";
+                return false;
+            }
+            bool sticky = stat.st_uid == 0 && (stat.st_mode & FilePermissions.S_ISVTX) != 0;
+            if (!sticky && !IsTrusted(directory, stat, trustedUid, out error))
+            {
+                return false;
+            }
+            if (hasHome && stat.st_ino == homeStat.st_ino && stat.st_dev == homeStat.st_dev)
+            {
+                break;
+            }
         }
-        return IsTrusted(directory, directoryStat, trustedUid, out error);
+        error = "";
+        return true;
     }
 
     /// <summary>Reads everything; the caller owns (and, for secrets, wipes) the array.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using Mono.Unix.Native;
 
 namespace PersonalVpn.UserAuth;
 
@@ -102,8 +103,9 @@ public sealed class KnownHosts
     }
 
     /// <summary>
-    /// Removes every line that names exactly this server from all files that can be written; each file is replaced in one step.
-    /// Lines that name others, too, or by a pattern, stay.
+    /// Removes every line that names exactly this server from all files; each file is replaced in one step, with its mode, and stays
+    /// as it was under its name with <c>.old</c> behind it, as ssh-keygen -R does. A symbolic link stays one: what it leads to is
+    /// changed. Lines that name others, too, or by a pattern, stay.
     /// </summary>
     /// <param name="host">Name or address as the user wrote it.</param>
     /// <param name="port">TCP port.</param>
@@ -155,7 +157,9 @@ public sealed class KnownHosts
         {
             return 0;
         }
-        string temporary = $"{path}.{Guid.NewGuid():N}";
+        // Beside the real file: a rename is one step within a directory alone.
+        string real = File.ResolveLinkTarget(path, true)?.FullName ?? path;
+        string temporary = $"{real}.{Guid.NewGuid():N}";
         try
         {
             using FileStream file = LockedFile.Open(path, create: false);
@@ -179,8 +183,9 @@ public sealed class KnownHosts
                 next.Write(Encoding.UTF8.GetBytes(string.Join('\n', kept)));
                 next.Flush(flushToDisk: true);
             }
-            File.SetUnixFileMode(temporary, File.GetUnixFileMode(path));
-            File.Move(temporary, File.ResolveLinkTarget(path, true)?.FullName ?? path, overwrite: true);
+            File.SetUnixFileMode(temporary, File.GetUnixFileMode(real));
+            KeepAsOld(real);
+            File.Move(temporary, real, overwrite: true);
             return lines.Length - kept.Length;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -188,6 +193,16 @@ public sealed class KnownHosts
             error = $"cannot change '{path}': {PublicKey.OneLine(e)}";
             File.Delete(temporary);
             return 0;
+        }
+    }
+
+    // A second name of the same file, made before the first is given to the new one: at no moment is there no file.
+    private static void KeepAsOld(string real)
+    {
+        File.Delete(real + ".old");
+        if (Syscall.link(real, real + ".old") != 0)
+        {
+            throw new IOException($"cannot keep '{real}.old': {Stdlib.GetLastError()}");
         }
     }
 

@@ -59,8 +59,11 @@ internal sealed class ClientConfig
         _ => throw l.Error($"'{l.Value}' is not one of ask, accept-new, yes, no"),
     };
 
-    public IReadOnlyList<string> KnownHostsFiles => Get("UserKnownHostsFile") is not { } l ? [System.IO.Path.Combine(_home, ".config/pvpn/known_hosts")]
+    public IReadOnlyList<string> KnownHostsFiles => Get("UserKnownHostsFile") is not { } l ? [UsualKnownHosts]
         : l.Words.Length > 0 ? [.. l.Words.Select(w => Tokens.Path(l, w))] : throw l.Error("needs at least one file name");
+
+    /// <summary>The file without UserKnownHostsFile.</summary>
+    public string UsualKnownHosts => System.IO.Path.Combine(_home, ".config/pvpn/known_hosts");
 
     private Tokens Tokens => field ??= new Tokens(_home, _gateway, HostName ?? _gateway, Port, User ?? Environment.UserName);
 

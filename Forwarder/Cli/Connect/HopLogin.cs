@@ -17,8 +17,7 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages m
     public void Run()
     {
         ServerTrust.Check(hop.Host, hop.Port, connection.Certificate, hop.Config, messages.Say);
-        // What is wrong with a key is told with the failure that it leads to, or to -v.
-        var identities = new Identities(hop.Config, Program.Home, messages.Verbose, messages.Verbose);
+        var identities = new Identities(hop.Config, Program.Home, messages.Say, messages.Verbose);
         Guard(() => UserLogin.RunAsync(connection.Control, connection.Certificate.Der, hop.User, hop.Name, identities, messages.Say, messages.Verbose,
             () => Limit($"logging in to {hop.Name} as {hop.User}"), CancellationToken.None));
     }

@@ -1,62 +1,74 @@
+using System.Diagnostics.CodeAnalysis;
 using PersonalVpn.Cli.Config;
 using PersonalVpn.Cli.Terminal;
 using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Cli.Connect;
 
-/// <summary>The user's keys in the order in which they are tried: agent, -i / IdentityFile, then the usual files. Loaded one by one, when it is their turn.</summary>
+/// <summary>
+/// The user's keys in the order in which they are tried: those of the agent (first the ones that -i names), then -i / IdentityFile,
+/// then the usual files. Loaded one by one, when it is their turn: no passphrase is asked for a key that is not needed.
+/// </summary>
 internal sealed class Identities(ClientConfig config, string home, Action<string> say, Action<string> verbose)
 {
-    private static readonly string[] Usual = [".ssh/id_rsa", ".ssh/id_ecdsa"];
+    private static readonly string[] Usual = [".ssh/id_rsa", ".ssh/id_ecdsa", ".ssh/id_ed25519"];
 
     /// <summary>What was wrong with keys that could not be used, for the final message.</summary>
     public List<string> Problems { get; } = [];
 
+    /// <summary>Those of keys that the user named: to be said also when another key was accepted.</summary>
+    public List<string> Warnings { get; } = [];
+
     /// <summary>Each identity; the caller disposes what it gets.</summary>
     public IEnumerable<IUserIdentity> Enumerate()
     {
-        var tried = new HashSet<string>();
+        var tried = new HashSet<PublicKey>();
         bool explicitFiles = config.IdentityFiles.Count > 0;
         IReadOnlyList<string> files = explicitFiles ? config.IdentityFiles : [.. Usual.Select(f => Path.Combine(home, f)).Where(File.Exists)];
+        Dictionary<string, PublicKey> named = [];
+        foreach (string file in files)
+            if (PublicHalf.TryFind(file, out PublicKey? key)) named[file] = key;
 
-        foreach (IUserIdentity identity in FromAgent(files))
+        foreach (IUserIdentity identity in FromAgent([.. named.Values]))
         {
-            if (tried.Add(identity.PublicKey.Fingerprint)) yield return identity;
+            if (tried.Add(identity.PublicKey)) yield return identity;
+            else identity.Dispose();
         }
         foreach (string file in files)
         {
-            if (!PrivateKeyFile.TryLoad(file, Prompt.Passphrase, out IUserIdentity? identity, out string error))
+            // Offered from the agent already: the server's answer would be the same, and a passphrase asked for nothing.
+            if (named.TryGetValue(file, out PublicKey? known) && tried.Contains(known)) continue;
+            if (!PrivateKeyFile.TryLoad(file, PassphrasePrompt.Ask, out IUserIdentity? identity, out string error, Encrypted))
             {
                 Problems.Add(error);
-                if (explicitFiles) say(error);
-                else verbose(error);
+                if (explicitFiles) Warnings.Add(error);
+                verbose(error);
                 continue;
             }
-            if (tried.Add(identity.PublicKey.Fingerprint)) yield return identity;
+            if (tried.Add(identity.PublicKey)) yield return identity;
             else identity.Dispose();
         }
     }
 
-    private IEnumerable<IUserIdentity> FromAgent(IReadOnlyList<string> files)
+    private bool Encrypted(string path, [NotNullWhen(true)] out IUserIdentity? identity, out string error)
+    {
+        say($"key '{path}' has a passphrase in a form that OpenSSH alone reads: ssh-add asks for it, into an agent that ends with this login");
+        return PrivateAgent.TryLoad(path, PassphrasePrompt.HasTerminal(), out identity, out error);
+    }
+
+    private IEnumerable<IUserIdentity> FromAgent(HashSet<PublicKey> named)
     {
         if (config.IdentityAgent is not { Length: > 0 } socket || socket == "none") yield break;
-        if (!new AgentClient(socket).TryListIdentities(out IReadOnlyList<IUserIdentity> identities, out string error))
+        if (!new AgentClient(socket).TryListIdentities(out IReadOnlyList<IUserIdentity> identities, out IReadOnlyList<string> leftOut, out string error))
         {
             verbose(error);
             yield break;
         }
-        var named = files.Select(f => f + ".pub").Where(File.Exists)
-            .Select(f => PublicKey.TryParseOpenSsh(File.ReadAllText(f).Trim(), out PublicKey? key, out string _) ? key.Fingerprint : null).ToHashSet();
-        foreach (IUserIdentity identity in identities)
+        foreach (string reason in leftOut) verbose(reason);
+        foreach (IUserIdentity identity in identities.OrderByDescending(i => named.Contains(i.PublicKey)))
         {
-            bool wanted = identity.PublicKey.CanVerify && (!config.IdentitiesOnly || named.Contains(identity.PublicKey.Fingerprint));
-            if (wanted)
-            {
-                yield return identity;
-                continue;
-            }
-            if (!identity.PublicKey.CanVerify) verbose($"{identity.Description}: {identity.PublicKey.Algorithm} keys are not supported, passed over");
-            identity.Dispose();
+            if (!config.IdentitiesOnly || named.Contains(identity.PublicKey)) yield return identity;
+            else identity.Dispose();
         }
     }
 }

@@ -6,8 +6,14 @@ using PersonalVpn.UserAuth;
 namespace PersonalVpn.Cli.Connect;
 
 /// <summary>
-/// Is this the server the user means? A pin in known_hosts decides; without one, a certificate that the system's CAs vouch for;
-/// without that, StrictHostKeyChecking. A changed key is refused whatever the setting but <c>no</c>.
+/// Is this the server the user means?
+/// <code>
+/// 1. a pin in known_hosts       decides alone: match, or a changed key that is refused whatever the setting but <c>no</c>
+/// 2. no pin: a certificate      that the system's CAs vouch for and that names the host is enough; nothing is pinned
+/// 3. neither                    StrictHostKeyChecking: ask, accept-new, yes, no
+/// </code>
+/// A certificate that does not verify (unknown CA, other name, expired) counts as none: step 3, the same as for a self-signed
+/// one. There is no step that accepts without a pin, a CA or the user's own setting.
 /// </summary>
 internal static class ServerTrust
 {
@@ -27,7 +33,8 @@ internal static class ServerTrust
                 throw new UserError(answer.Error ?? "known_hosts cannot be read");
             case KnownHostsVerdict.Changed when config.StrictHostKeyChecking != HostKeyChecking.No:
                 throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, known is {answer.OldFingerprint} ({answer.File}:{answer.Line}). " +
-                    "Someone may be in between; if the change is legitimate, remove that line and connect again");
+                    "Someone may be in between; only if 'pvpn-server fingerprint' there says the new one, forget the old one with " +
+                    $"'{Forget(host, port, answer.File!, config)}' and connect again");
             case KnownHostsVerdict.Changed:
                 say($"warning: the key of {host} has changed to {key.Fingerprint} ({answer.File}:{answer.Line}); going on because of StrictHostKeyChecking no");
                 return;
@@ -35,6 +42,10 @@ internal static class ServerTrust
         if (certificate.TrustedByCa) return;
         Decide(host, port, key, config, known, say);
     }
+
+    // The command as it can be typed: a known_hosts file of another place is named.
+    private static string Forget(string host, int port, string file, ClientConfig config) =>
+        $"pvpn -R {Target.Name(host, port)}{(file == config.UsualKnownHosts ? "" : $" -o UserKnownHostsFile={file}")}";
 
     private static void Decide(string host, int port, PublicKey key, ClientConfig config, KnownHosts known, Action<string> say)
     {
@@ -44,8 +55,8 @@ internal static class ServerTrust
                 throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and StrictHostKeyChecking is yes; " +
                     "compare it with 'pvpn-server fingerprint' on the server and connect once with -o StrictHostKeyChecking=accept-new");
             case HostKeyChecking.Ask:
-                bool? yes = Prompt.Confirm($"The authenticity of '{host}' (port {port}) can't be established.\n" +
-                    $"{key.Algorithm} key fingerprint is {key.Fingerprint}.\nAre you sure you want to continue connecting (yes/no)? ");
+                bool? yes = HostKeyPrompt.Confirm($"The authenticity of '{host}' (port {port}) can't be established.\n" +
+                    $"{key.Algorithm} key fingerprint is {key.Fingerprint}.\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ", key.Fingerprint);
                 if (yes is null)
                     throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and there is no terminal to ask on; use -o StrictHostKeyChecking=accept-new");
                 if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent");

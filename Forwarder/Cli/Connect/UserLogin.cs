@@ -47,13 +47,17 @@ internal static class UserLogin
                     (_, body) = await control.ReceiveAsync(FrameType.AuthResult, cancel).ConfigureAwait(false);
                 }
                 AuthResultMessage result = AuthResultMessage.Decode(body);
-                if (result.Accepted) return;
+                if (result.Accepted)
+                {
+                    foreach (string warning in identities.Warnings) say(warning);
+                    return;
+                }
                 if (result.TriesLeft == 0) break;
             }
         }
-        string why = identities.Problems.Count > 0 ? $"; {identities.Problems[0]}" : "";
+        string why = identities.Problems.Count > 0 ? "; " + string.Join("; ", identities.Problems) : "";
         throw new UserError(tried == 0
-            ? $"{user}@{gateway}: no key to log in with{why}; make one with 'ssh-keygen -t rsa', load it with ssh-add, or name it with -i"
+            ? $"{user}@{gateway}: no key to log in with{why}; make one with ssh-keygen, load it with ssh-add, or name it with -i"
             : $"{user}@{gateway}: permission denied (publickey, {tried} tried){why}; the server's administrator must list your public key for user {user}");
     }
 }

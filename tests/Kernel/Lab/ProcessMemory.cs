@@ -2,13 +2,16 @@ using System.Globalization;
 
 namespace PersonalVpn.Kernel.Lab;
 
-/// <summary>Searches the memory of a running process.</summary>
-internal static class ProcessMemory
+/// <summary>Searches the memory of a running process, byte by byte.</summary>
+public static class ProcessMemory
 {
-    /// <summary>True when the writable memory holds these bytes in either order (numbers lie there in both); the last 24 are enough to know them.</summary>
-    public static bool Holds(int pid, byte[] number)
+    /// <summary>Numbers lie in memory in either byte order; 24 bytes of one are enough to know it.</summary>
+    public static bool HoldsNumber(int pid, byte[] number) => Holds(pid, number[^24..]);
+
+    /// <summary>Whether the bytes, or the same bytes backwards, are anywhere in a process's writable memory.</summary>
+    public static bool Holds(int pid, byte[] forward)
     {
-        byte[] forward = number[^Math.Min(24, number.Length)..], backward = [.. forward.Reverse()];
+        byte[] backward = [.. forward.Reverse()];
         using var memory = new FileStream($"/proc/{pid}/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 0);
         foreach (string line in File.ReadLines($"/proc/{pid}/maps"))
         {

@@ -18,6 +18,7 @@ public sealed class ServerConfigTests
             (c.Port, c.HostKey, c.Certificate, c.AuthorizedKeysFile, c.AddressPool, c.AddressPool6));
         Assert.Equal((EgressMode.Masquerade, InjectMode.Auto, 15d, 3, 30d), (c.Egress, c.Inject, c.ClientAliveInterval.TotalSeconds, c.ClientAliveCountMax, c.LoginGraceTime.TotalSeconds));
         Assert.Equal(("/run/pvpn/server.sock", null, LogLevel.Information), (c.ControlSocket, c.Banner, c.LogLevel));
+        Assert.True(c.StrictModes);
         Assert.Empty(c.ListenAddresses);
         Assert.Empty(c.Matches);
         Assert.Equal([c.AddressPool], c.Pools);
@@ -29,7 +30,8 @@ public sealed class ServerConfigTests
         ServerConfig c = Build("ListenAddress 192.0.2.1", "ListenAddress 2001:db8::1", "Port 8443", "HostKey /k", "Certificate /c", "AuthorizedKeysFile %h/.pvpn/keys",
             "AddressPool 10.5.0.0/24", "AddressPool6 fd05::/64", "Route 10.0.0.0/8", "Route fd00::/8", "Permit 10.0.0.0/8:443", "Egress routed", "Inject tun",
             "AllowRelay gw2:443", "ClientAliveInterval 1m", "ClientAliveCountMax 5", "LoginGraceTime 10", "MaxSessions 7", "MaxSessionsPerUser 2", "MaxStartups 9",
-            "ControlSocket /s", "Banner /b", "LogLevel debug");
+            "ControlSocket /s", "Banner /b", "LogLevel debug", "StrictModes no");
+        Assert.False(c.StrictModes);
         Assert.Equal(["192.0.2.1", "2001:db8::1"], c.ListenAddresses);
         Assert.Equal((8443, "/k", "/c", "%h/.pvpn/keys", "/s", "/b", LogLevel.Debug), (c.Port, c.HostKey, c.Certificate, c.AuthorizedKeysFile, c.ControlSocket, c.Banner, c.LogLevel));
         Assert.Equal((IpPrefix.Parse("10.5.0.0/24"), (IpPrefix?)IpPrefix.Parse("fd05::/64"), EgressMode.Routed, InjectMode.Tun), (c.AddressPool, c.AddressPool6, c.Egress, c.Inject));
@@ -78,6 +80,8 @@ public sealed class ServerConfigTests
     [InlineData("Inject raw,tun", "test.conf:1: Inject: 'raw,tun' is not one of auto, raw, tun")]
     [InlineData("MaxStartups 30:10", "test.conf:1: MaxStartups: '30:10' is neither a number nor start:rate:full (as 10:30:100)")]
     [InlineData("MaxStartups 30:10:20", "test.conf:1: MaxStartups: '30:10:20' is neither a number nor start:rate:full (as 10:30:100)")]
+    [InlineData("StrictModes maybe", "test.conf:1: StrictModes: 'maybe' is neither yes nor no")]
+    [InlineData("Match User a|StrictModes no", "test.conf:2: StrictModes: may not stand in a Match block; move it above the first Match line")]
     [InlineData("LoginGraceTime", "test.conf:1: LoginGraceTime: '' is not a time such as 30, 2m or 1h")]
     [InlineData("ClientAliveCountMax 256", "test.conf:1: ClientAliveCountMax: '256' is not a number from 1 to 255")]
     [InlineData("Permit 10.0.0.0/8:0", "test.conf:1: Permit: '0' is not a port or a range such as 8000-8080")]

@@ -23,6 +23,7 @@ public sealed class KeyFixture : IDisposable
         }
         Make("ed25519", "-t", "ed25519");
         Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "secret words", "-C", "test", "-f", this["rsa.enc"]);
+        Tool.Run("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret words", "-C", "test", "-f", this["ed25519.enc"]);
         Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret words", "-C", "test", "-f", this["rsa.encpem"]);
         Tool.Run("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "secret words", "-C", "test", "-f",
             this["rsa.encpk8"]);

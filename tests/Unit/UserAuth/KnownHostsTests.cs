@@ -96,6 +96,35 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
         Assert.Empty(error);
         Assert.Equal($"# c\ngw,other {Key.ToOpenSsh(null)}\n[gw]:1 {Key.ToOpenSsh(null)}\n", File.ReadAllText(path));
         Assert.True(File.GetUnixFileMode(path).HasFlag(UnixFileMode.OtherRead));
+        Assert.Equal([path, path + ".old"], Directory.GetFiles(_directory.Root).Order());
+        Assert.Contains($"\ngw {Key.ToOpenSsh(null)}\n", File.ReadAllText(path + ".old"), StringComparison.Ordinal);
+        Assert.Equal(0, new KnownHosts(path).Remove("gw", 443, out error)); // nothing to do: .old is not touched
+        Assert.Contains($"\ngw {Key.ToOpenSsh(null)}\n", File.ReadAllText(path + ".old"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Remove_leaves_a_link_a_link_and_a_planted_old_file_alone()
+    {
+        using var elsewhere = new TempDirectory();
+        string real = elsewhere.Write("real", $"gw {Key.ToOpenSsh(null)}\nother {Key.ToOpenSsh(null)}\n"), bystander = elsewhere.Write("bystander", "mine");
+        File.CreateSymbolicLink(_directory["known_hosts"], real);
+        File.CreateSymbolicLink(real + ".old", bystander);
+        Assert.Equal(1, new KnownHosts(_directory["known_hosts"]).Remove("gw", 443, out string error));
+        Assert.Empty(error);
+        Assert.Equal(real, new FileInfo(_directory["known_hosts"]).LinkTarget);
+        Assert.Equal($"other {Key.ToOpenSsh(null)}\n", File.ReadAllText(real));
+        Assert.Null(new FileInfo(real + ".old").LinkTarget);
+        Assert.Equal("mine", File.ReadAllText(bystander));
+    }
+
+    [Fact]
+    public void Remove_says_why_a_file_cannot_be_changed_and_leaves_it()
+    {
+        string path = _directory.Write("known_hosts", $"gw {Key.ToOpenSsh(null)}\n");
+        Directory.CreateDirectory(path + ".old"); // nothing can be kept under that name
+        Assert.Equal(0, new KnownHosts(path).Remove("gw", 443, out string error));
+        Assert.Contains(path, error, StringComparison.Ordinal);
+        Assert.Equal($"gw {Key.ToOpenSsh(null)}\n", File.ReadAllText(path));
         Assert.Single(Directory.GetFiles(_directory.Root));
     }
 

@@ -15,6 +15,7 @@ public sealed class PrivateKeyFileTests(KeyFixture keys)
         { "ecdsa256", KeyTypes.EcdsaP256 }, { "ecdsa256.pem", KeyTypes.EcdsaP256 }, { "ecdsa256.pk8", KeyTypes.EcdsaP256 },
         { "ecdsa384", KeyTypes.EcdsaP384 }, { "ecdsa384.pem", KeyTypes.EcdsaP384 }, { "ecdsa384.pk8", KeyTypes.EcdsaP384 },
         { "ecdsa521", KeyTypes.EcdsaP521 }, { "ecdsa521.pem", KeyTypes.EcdsaP521 }, { "ecdsa521.pk8", KeyTypes.EcdsaP521 },
+        { "ed25519", KeyTypes.Ed25519 },
     };
 
     [Theory]
@@ -39,6 +40,7 @@ public sealed class PrivateKeyFileTests(KeyFixture keys)
     [Theory]
     [InlineData("openssl.pkcs1")]
     [InlineData("openssl.ec")]
+    [InlineData("openssl.ed25519")]
     public void Loads_what_openssl_writes(string name)
     {
         Assert.True(PrivateKeyFile.TryLoad(keys[name], null, out IUserIdentity? identity, out string error), error);
@@ -80,8 +82,6 @@ public sealed class PrivateKeyFileTests(KeyFixture keys)
     [Theory]
     [InlineData("rsa.enc", "ssh-add")]
     [InlineData("rsa.encpem", "ssh-add")]
-    [InlineData("ed25519", "ssh-ed25519 keys are not supported")]
-    [InlineData("openssl.ed25519", "not an RSA or ECDSA key")]
     [InlineData("rsa1024", "1024 bits is too weak")]
     [InlineData("rsa2048.pub", "public key")]
     [InlineData("missing", "No such file")]
@@ -131,6 +131,8 @@ public sealed class PrivateKeyFileTests(KeyFixture keys)
     [Theory]
     [InlineData("rsa2048")]
     [InlineData("ecdsa256")]
+    [InlineData("ed25519")]
+    [InlineData("openssl.ed25519")]
     [InlineData("rsa2048.pem")]
     [InlineData("ecdsa384.pk8")]
     public void Damaged_files_never_throw(string name)

@@ -66,7 +66,7 @@ public sealed class UserAuthenticatorTests : IDisposable
         _directory.Write("alice", File.ReadAllText(_keys["rsa3072.pub"]));
         Assert.Equal(AuthRefusal.NoSuchKey, Decide("alice").Refusal);
         Assert.Equal(AuthRefusal.UnusableKey, _authenticator.Decide("alice", null, "", [], _challenge, Peer, Now).Refusal);
-        Assert.Equal(AuthRefusal.UnusableKey, _authenticator.Decide("alice", _keys.Public("ed25519"), KeyTypes.Ed25519, new byte[64],
+        Assert.Equal(AuthRefusal.NoSuchKey, _authenticator.Decide("alice", _keys.Public("ed25519"), KeyTypes.Ed25519, new byte[64],
             _challenge, Peer, Now).Refusal);
     }
 
@@ -128,6 +128,44 @@ public sealed class UserAuthenticatorTests : IDisposable
         File.SetUnixFileMode(_directory.Root, directoryMode | extra);
         Assert.Equal(AuthRefusal.UnusableFile, Decide("alice").Refusal);
         File.SetUnixFileMode(_directory.Root, directoryMode);
+    }
+
+    /// <summary>Every directory counts, up to the home or to the root, and every owner.</summary>
+    [Fact]
+    public void A_directory_further_up_that_others_may_write_is_not_believed_unless_it_is_above_the_home()
+    {
+        string home = Directory.CreateDirectory(_directory["home/alice/.ssh"]).Parent!.FullName, above = Path.GetDirectoryName(home)!;
+        string path = _directory.Write("home/alice/.ssh/keys", Line);
+        uint uid = uint.Parse(Tool.Run("id", "-u").Trim());
+        var inHome = new UserAuthenticator("%h/.ssh/keys", _ => new UserAccount(home, uid));
+        var anywhere = new UserAuthenticator(path);
+        Assert.True(Decide("alice", inHome).Allowed);
+        Assert.True(Decide("alice", anywhere).Allowed);
+
+        File.SetUnixFileMode(above, File.GetUnixFileMode(above) | UnixFileMode.GroupWrite);
+        Assert.True(Decide("alice", inHome).Allowed);
+        AuthDecision refused = Decide("alice", anywhere);
+        Assert.Equal(AuthRefusal.UnusableFile, refused.Refusal);
+        Assert.Contains($"chmod go-w '{above}'", refused.LogDetail, StringComparison.Ordinal);
+
+        File.SetUnixFileMode(home, File.GetUnixFileMode(home) | UnixFileMode.GroupWrite);
+        Assert.Equal(AuthRefusal.UnusableFile, Decide("alice", inHome).Refusal);
+        Assert.True(Decide("alice", new UserAuthenticator("%h/.ssh/keys", _ => new UserAccount(home, uid), strictModes: false)).Allowed);
+    }
+
+    [Fact]
+    public void A_file_of_somebody_else_is_not_believed()
+    {
+        string path = _directory.Write("keys", Line);
+        var other = new UserAuthenticator("%h/keys", _ => new UserAccount(_directory.Root, 54321));
+        if (Tool.Run("id", "-u").Trim() == "0")
+        {
+            Tool.Run("chown", "54322", path); // root's would be believed
+        }
+        AuthDecision refused = Decide("alice", other);
+        Assert.Equal(AuthRefusal.UnusableFile, refused.Refusal);
+        Assert.Contains("belongs to uid", refused.LogDetail, StringComparison.Ordinal);
+        Assert.True(Decide("alice", new UserAuthenticator("%h/keys", _ => new UserAccount(_directory.Root, 54321), strictModes: false)).Allowed);
     }
 
     [Fact]
