@@ -63,6 +63,18 @@ internal sealed partial class ForwarderDaemon : IDisposable
         ready();
         _control.Run(EverySecond);
         LogStopping();
+        RemoveEverything();
+    }
+
+    /// <summary>What a run that crashed has left goes, its blocks too: for an administrator who removes the program, not for a restart.</summary>
+    public void RemoveLeftovers()
+    {
+        _manager.Install(_config.QueueNumber);
+        RemoveEverything();
+    }
+
+    private void RemoveEverything()
+    {
         _manager.RemoveAll();
         Firewall.Remove();
         File.Delete(_config.ControlSocket);
