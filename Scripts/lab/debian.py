@@ -85,7 +85,7 @@ class Machine:
         """Types a line in a login of that user, on a terminal; (status, what stood there). answer(text) says what to type or None."""
         pid, terminal = pty.fork()
         if pid == 0:
-            command = self.command("su", "-l", user, "-c", line)
+            command = self.command("su", "-l", user, "--session-command", line) # -c would take the terminal away
             os.execvp(command[0], command)
         text, end = "", time.monotonic() + seconds
         while time.monotonic() < end:
