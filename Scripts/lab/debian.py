@@ -58,11 +58,12 @@ class Machine:
             if self._nspawn.poll() is not None or time.monotonic() > end:
                 self._log.seek(0)
                 raise RuntimeError(f"{self.name} did not boot in systemd-nspawn:\n" + self._log.read()[-2000:])
-            if self._leader() and self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
+            if self.leader() and self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
                 return
             time.sleep(0.1)
 
-    def _leader(self):
+    def leader(self):
+        """Pid of its systemd, here."""
         pid = self._nspawn.pid
         try:
             return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0]
@@ -71,7 +72,7 @@ class Machine:
 
     def command(self, *words):
         """The words with what brings them into the machine before them."""
-        return ["nsenter", f"--target={self._leader()}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
+        return ["nsenter", f"--target={self.leader()}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
                 "--", *ENVIRONMENT, *words]
 
     def run(self, *words, check=True):
