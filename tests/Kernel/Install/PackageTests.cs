@@ -27,6 +27,15 @@ public sealed class PackageTests(PackagesRun run) : IClassFixture<PackagesRun>
     public void A_reload_keeps_tunnels() => Assert.Equal((0, "protected via gateway.example.org\n"), Said("up after reload"));
 
     [Fact]
+    public void Cleanup_leaves_a_running_pvpnd_alone()
+    {
+        (int status, string text) = Said("cleanup beside pvpnd");
+        Assert.Equal(1, status);
+        Assert.Single(text.TrimEnd().Split('\n'));
+        Assert.Equal((0, "protected via gateway.example.org\n"), Said("up after cleanup"));
+    }
+
+    [Fact]
     public void An_upgrade_lets_nothing_out_in_clear_and_keeps_configuration_and_host_key()
     {
         Assert.Equal((2, "blocked\nping: connect: No route to host\n"), Said("after upgrade"));

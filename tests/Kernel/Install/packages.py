@@ -58,6 +58,9 @@ def main():
         wait(lambda: "DenyUsers" in host.type("bob", OPEN)[1], "bob is refused after a reload")
         facts["up after reload"] = host.type("alice", "pvpn check 10.1.2.3")
 
+        facts["cleanup beside pvpnd"] = host.type("root", "pvpnd cleanup")
+        facts["up after cleanup"] = host.type("alice", "pvpn check 10.1.2.3")
+
         # An upgrade is a crash that was meant: nobody's packets go out in clear.
         running = pid(host, "pvpnd")
         install(host, "--reinstall", "/root/pvpn_0.1.0_amd64.deb")
