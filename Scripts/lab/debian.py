@@ -29,11 +29,18 @@ def tree():
             new = made.with_suffix(".new")
             shutil.rmtree(new, ignore_errors=True)
             subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + PACKAGES,
-                            '--aptopt=APT::Install-Recommends "false"', "bookworm", str(new)], check=True)
+                            '--aptopt=APT::Install-Recommends "false"', "bookworm", str(new), *mirror()], check=True)
             # apt asks before it removes, and nobody is there to answer.
             (new / "etc/apt/apt.conf.d/99lab").write_text('APT::Get::Assume-Yes "true";\n', encoding="ascii")
             new.rename(made)
     return made
+
+
+def mirror():
+    """The mirror that this machine installs from, if it is a Debian of the same release; else mmdebstrap's own choice."""
+    targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Identifier: Packages"],
+                             capture_output=True, text=True, check=False).stdout
+    return [line.split()[0] for line in targets.splitlines() if line.endswith(" bookworm main")][:1]
 
 
 class Machine:

@@ -68,6 +68,10 @@ def main():
         facts["after upgrade"] = host.type("alice", "pvpn check 10.1.2.3; ping -c 1 -W 1 10.1.2.3")
         facts["configuration after upgrade"] = (host.root / "etc/pvpn/forwarder.conf").read_text(encoding="ascii")
         facts["again after upgrade"] = host.type("alice", OPEN)
+        # The slowest way to know an owner is to read /proc/net, which the sandbox must not hide.
+        (host.root / "etc/pvpn/forwarder.conf").write_text("OwnerLookup procfs\n", encoding="ascii")
+        host.run("systemctl", "restart", "pvpnd")
+        facts["by procfs"] = host.type("alice", OPEN + " && curl -sS --max-time 5 http://10.1.2.3:8080/")
         running = pid(gateway, "pvpn-server")
         install(gateway, "--reinstall", "/root/pvpn-server_0.1.0_amd64.deb")
         facts["server restarted by upgrade"] = pid(gateway, "pvpn-server") not in ("0", running)
