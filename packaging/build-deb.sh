@@ -13,8 +13,8 @@ export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022
-# Best for a download; nothing for a test that unpacks it at once.
-compression=(-Zxz)
+# A tenth larger than with -z6, in a fifth of the time; nothing at all for a test that unpacks it at once.
+compression=(-Zxz -z1)
 [ "${DEB_COMPRESSION:-xz}" = xz ] || compression=("-Z$DEB_COMPRESSION")
 
 build() { # PACKAGE, and the programs that are not in it
