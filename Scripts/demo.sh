@@ -240,4 +240,4 @@ if [ ${#failed[@]} -gt 0 ]; then
     printf '  %s\n' "${failed[@]}"
     exit 1
 fi
-printf '\n%s%d claims checked, all of them hold%s (%d.%d s). Next: README.md, "Two real hosts".\n' "$bold" "$checked" "$reset" $((took / 10)) $((took % 10))
+printf '\n%s%d claims checked, all of them hold%s (%d.%d s). Next: docs/quickstart.md.\n' "$bold" "$checked" "$reset" $((took / 10)) $((took % 10))

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Tls;
 using PersonalVpn.UserAuth;
@@ -10,6 +11,8 @@ namespace PersonalVpn.Server;
 /// <summary>The server's identity: a private key that clients pin, and the certificate that carries it in TLS.</summary>
 internal sealed class HostKey : IDisposable
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     private readonly X509Certificate2 _certificate;
 
     private HostKey(X509Certificate2 certificate, X509Certificate2Collection chain)
@@ -28,12 +31,15 @@ internal sealed class HostKey : IDisposable
     /// <summary>What a user's signature is bound to.</summary>
     public byte[] CertificateHash { get; }
 
-    /// <summary>Loads the key, or makes one (ECDSA P-256, mode 0600) where the file is missing.</summary>
+    /// <summary>
+    /// Loads the key, or makes one (ECDSA P-256, mode 0600) where the file is missing, or there and empty: so its system user can be given
+    /// this one file to write to in a directory that is root's.
+    /// </summary>
     public static HostKey Load(string keyPath, string? certificatePath)
     {
         try
         {
-            using AsymmetricAlgorithm key = File.Exists(keyPath) ? Read(keyPath) : Create(keyPath);
+            using AsymmetricAlgorithm key = File.Exists(keyPath) && new FileInfo(keyPath).Length > 0 ? Read(keyPath) : Create(keyPath);
             if (certificatePath is null) return new HostKey(SelfSigned(key), []);
             var chain = new X509Certificate2Collection();
             chain.ImportFromPemFile(certificatePath);
@@ -79,14 +85,33 @@ internal sealed class HostKey : IDisposable
     private static ECDsa Create(string path)
     {
         var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        byte[] pem = Encoding.ASCII.GetBytes(key.ExportPkcs8PrivateKeyPem() + "\n");
+        try
+        {
+            if (File.Exists(path)) Fill(path, pem);
+            else WriteNew(path, pem);
+        }
+        finally { CryptographicOperations.ZeroMemory(pem); }
+        return key;
+    }
+
+    private static void WriteNew(string path, byte[] pem)
+    {
         if (Path.GetDirectoryName(path) is { Length: > 0 } directory) Directory.CreateDirectory(directory);
         // Written whole beside, then renamed: a crash in between leaves no half key.
         string next = path + ".new";
         File.Delete(next);
-        using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
-        using (var writer = new StreamWriter(file)) writer.WriteLine(key.ExportPkcs8PrivateKeyPem());
+        using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly })) file.Write(pem);
         File.Move(next, path);
-        return key;
+    }
+
+    // One write into a file that stays where it is: there is no right to make another beside it.
+    private static void Fill(string path, byte[] pem)
+    {
+        if (File.GetUnixFileMode(path) != OwnerOnly) File.SetUnixFileMode(path, OwnerOnly);
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None, bufferSize: 0);
+        file.Write(pem);
+        file.Flush(flushToDisk: true);
     }
 
     private static X509Certificate2 SelfSigned(AsymmetricAlgorithm key)

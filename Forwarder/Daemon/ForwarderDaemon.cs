@@ -39,7 +39,7 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _setLogLevel = setLogLevel;
         Directory.CreateDirectory(Path.GetDirectoryName(config.ControlSocket)!);
         // First of all: only one daemon per socket, and only it may touch the kernel.
-        _listener = LinuxSocket.ListenUnix(config.ControlSocket, 0x1b6 /* 0666: SO_PEERCRED and the request table decide, not the file's mode */);
+        _listener = Listen(config.ControlSocket);
         _kernel = new KernelState(log);
         _manager = new TunnelManager(_table, _kernel, new StateFile(config.ControlSocket + ".state"), () => _config, log);
         _flowLog = new FlowLog(config.QueueNumber, _table, log);
@@ -62,6 +62,28 @@ internal sealed partial class ForwarderDaemon : IDisposable
         _control.Run(EverySecond);
         LogStopping();
         LogMemory(MemoryReport.Line());
+        RemoveEverything();
+    }
+
+    /// <summary>What a run that crashed has left goes, its blocks too: for an administrator who removes the program, not for a restart.</summary>
+    public void RemoveLeftovers()
+    {
+        _manager.Install(_config.QueueNumber);
+        RemoveEverything();
+    }
+
+    // 0666: SO_PEERCRED and the request table decide, not the file's mode.
+    private static LinuxSocket Listen(string path)
+    {
+        try { return LinuxSocket.ListenUnix(path, 0x1b6); }
+        catch (LinuxException e) when (e.Error == Errno.EADDRINUSE)
+        {
+            throw new InvalidOperationException($"another pvpnd listens on {path}; stop it first: systemctl stop pvpnd", e);
+        }
+    }
+
+    private void RemoveEverything()
+    {
         _manager.RemoveAll();
         Firewall.Remove();
         File.Delete(_config.ControlSocket);

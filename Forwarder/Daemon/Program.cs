@@ -17,8 +17,10 @@ internal static class Program
         var configPath = new Option<string?>("--config") { Description = $"configuration file (default {ForwarderConfig.DefaultPath})", HelpName = "FILE", Recursive = true };
         var check = new Command("check", "check the configuration: exit 0, or 1 and file:line: what to mend");
         check.SetAction(r => Check(r.GetValue(configPath)));
-        var root = new RootCommand("pvpnd: sends each user's packets, and nobody else's, into that user's own tunnel.") { configPath, check };
-        root.SetAction(r => Serve(r.GetValue(configPath)));
+        var cleanup = new Command("cleanup", "remove what a run that crashed has left, blocks included; a running pvpnd is left alone");
+        cleanup.SetAction(r => Serve(r.GetValue(configPath), cleanup: true));
+        var root = new RootCommand("pvpnd: sends each user's packets, and nobody else's, into that user's own tunnel.") { configPath, check, cleanup };
+        root.SetAction(r => Serve(r.GetValue(configPath), cleanup: false));
         if (args is ["--version"])
         {
             Console.WriteLine($"{Name} {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
@@ -29,7 +31,7 @@ internal static class Program
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
     }
 
-    private static int Serve(string? configPath)
+    private static int Serve(string? configPath, bool cleanup)
     {
         try
         {
@@ -38,6 +40,11 @@ internal static class Program
                 return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
             using var provider = new StderrLoggerProvider(Name, config.LogLevel);
             using var daemon = new ForwarderDaemon(config, configPath, provider.CreateLogger(Name), level => provider.Minimum = level);
+            if (cleanup)
+            {
+                daemon.RemoveLeftovers();
+                return 0;
+            }
             using PosixSignalRegistration term = DaemonProgram.OnSignal(PosixSignal.SIGTERM, daemon.Stop), interrupt = DaemonProgram.OnSignal(PosixSignal.SIGINT, daemon.Stop),
                 hangup = DaemonProgram.OnSignal(PosixSignal.SIGHUP, daemon.Reload);
             daemon.Run(() =>

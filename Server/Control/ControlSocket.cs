@@ -26,7 +26,11 @@ internal sealed partial class ControlSocket : IDisposable
         _daemon = daemon;
         _log = log;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        _listener = LinuxSocket.ListenUnix(path, 0x180 /* 0600 */);
+        try { _listener = LinuxSocket.ListenUnix(path, 0x180 /* 0600 */); }
+        catch (LinuxException e) when (e.Error == Errno.EADDRINUSE)
+        {
+            throw new InvalidOperationException($"another pvpn-server listens on {path}; stop it first: systemctl stop pvpn-server", e);
+        }
     }
 
     public void Start() => new Thread(Serve) { IsBackground = true, Name = "control" }.Start();
