@@ -77,7 +77,7 @@ _pvpn() {
             status) _pvpn_words "--json --watch -o --help" ;;
             down) _pvpn_words "--all -o --help" ;;
             check) _pvpn_words "--json -o --help" ;;
-            *) _pvpn_words "-i -J -F -p -l -o -G -f -v -vv -q --help --version" ;;
+            *) _pvpn_words "-i -J -F -p -l -o -G -R -f -v -vv -q --help --version" ;;
         esac
         return
     fi
