@@ -54,7 +54,8 @@ internal static class PassphrasePrompt
     {
         try
         {
-            using Process? process = Process.Start(new ProcessStartInfo(program, [question]) { RedirectStandardOutput = true });
+            string file = program.Contains('/', StringComparison.Ordinal) ? program : ProgramFile.Find(program) ?? throw new UserError($"SSH_ASKPASS: {program}: command not found");
+            using Process? process = Process.Start(new ProcessStartInfo(file, [question]) { RedirectStandardOutput = true });
             if (process is null) return null;
             string answer = process.StandardOutput.ReadToEnd();
             process.WaitForExit();

@@ -36,6 +36,14 @@ public sealed partial class SourceTests
             Assert.False(MergeMarker().IsMatch(File.ReadAllText(file)), $"{Relative(file)}: conflict markers");
     }
 
+    /// <summary>By a bare name the class library would look in the working directory first.</summary>
+    [Fact]
+    public void No_program_is_started_by_a_bare_name()
+    {
+        foreach (string file in Code(".cs").Where(f => !Relative(f).StartsWith("tests", StringComparison.Ordinal)))
+            Assert.False(BareProgram().IsMatch(File.ReadAllText(file)), $"{Relative(file)}: use ProgramFile");
+    }
+
     /// <summary>An error that needs nothing done is one of a named type, and a comment says why.</summary>
     [Fact]
     public void No_error_is_swallowed()
@@ -87,6 +95,9 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"^(<{7}|>{7})( |$)", RegexOptions.Multiline)]
     private static partial Regex MergeMarker();
+
+    [GeneratedRegex("""ProcessStartInfo\((v6 \?|program|")(?!/)""")]
+    private static partial Regex BareProgram();
 
     [GeneratedRegex(@"//[^\n]*|/\*.*?\*/", RegexOptions.Singleline)]
     private static partial Regex Comments();

@@ -40,6 +40,18 @@ public sealed class LifecycleTests(KernelRawLab lab) : LabTests(lab)
         Assert.False(File.Exists(Path.Combine(Lab.State, "host", "run", "pvpn", "forwarder.sock")), "the control socket is still there");
     }
 
+    [Fact]
+    public async Task What_lies_in_the_working_directory_is_not_taken_for_the_hosts_tools()
+    {
+        string directory = Path.Combine(Lab.State, "host", "decoys");
+        (await Lab.RunAsync("host", "sh", "-c",
+            $"mkdir -p {directory} && cd {directory} && for t in nft iptables ip6tables iptables-restore ip6tables-restore ip tc; do printf '#!/bin/sh\ntouch {directory}/ran\n' >$t; chmod 755 $t; done")).Succeeded();
+        await Lab.StopForwarderAsync();
+        await using LabProcess forwarder = LabProcess.Start(Lab, "pvpnd", "host", "sh", "-c", $"cd {directory} && exec pvpnd");
+        await forwarder.ErrorLineAsync("pvpnd: ready");
+        Assert.False(File.Exists(Path.Combine(directory, "ran")));
+    }
+
     [Theory]
     [InlineData("nft", "flush", "ruleset")]
     [InlineData("iptables", "-t", "raw", "-F")]
