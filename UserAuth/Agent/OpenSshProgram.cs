@@ -6,8 +6,8 @@ namespace PersonalVpn.UserAuth;
 /// </summary>
 internal static class OpenSshProgram
 {
-    /// <summary>The file to run; a name that is found nowhere stands for itself in /usr/bin, where starting it fails.</summary>
-    public static string Find(string name, IReadOnlyDictionary<string, string>? environment) =>
+    /// <summary>The file to run; null when there is none.</summary>
+    public static string? Find(string name, IReadOnlyDictionary<string, string>? environment) =>
         (environment?.GetValueOrDefault("PATH") ?? Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
-            .Where(Path.IsPathRooted).Select(d => Path.Combine(d, name)).FirstOrDefault(File.Exists) ?? "/usr/bin/" + name;
+            .Where(Path.IsPathRooted).Select(d => Path.Combine(d, name)).FirstOrDefault(File.Exists);
 }

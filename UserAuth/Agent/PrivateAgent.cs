@@ -90,7 +90,7 @@ public sealed class PrivateAgent : IDisposable
         IReadOnlyDictionary<string, string>? environment, [NotNullWhen(true)] out PrivateAgent? agent, out string error)
     {
         agent = null;
-        var start = new ProcessStartInfo(OpenSshProgram.Find("ssh-agent", environment), ["/bin/sh", "-c", Script])
+        var start = new ProcessStartInfo("ssh-agent", ["/bin/sh", "-c", Script])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -115,7 +115,7 @@ public sealed class PrivateAgent : IDisposable
 
     private bool TryAdd(string path, bool terminal, IReadOnlyDictionary<string, string>? environment, out string error)
     {
-        var start = new ProcessStartInfo(OpenSshProgram.Find("ssh-add", environment), ["-q", "--", path])
+        var start = new ProcessStartInfo("ssh-add", ["-q", "--", path])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -161,19 +161,21 @@ public sealed class PrivateAgent : IDisposable
         ProcessStartInfo start, IReadOnlyDictionary<string, string>? environment, [NotNullWhen(true)] out Process? process, out string error)
     {
         process = null;
-        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+        string name = start.FileName;
+        foreach ((string variable, string value) in environment ?? new Dictionary<string, string>())
         {
-            start.Environment[name] = value;
+            start.Environment[variable] = value;
         }
         try
         {
+            start.FileName = OpenSshProgram.Find(name, environment) ?? throw new Win32Exception();
             process = Process.Start(start);
-            error = $"{Path.GetFileName(start.FileName)} could not be started";
+            error = $"{name} could not be started";
             return process is not null;
         }
         catch (Win32Exception)
         {
-            error = $"{Path.GetFileName(start.FileName)} is needed for a key with a passphrase in OpenSSH's format and cannot be run: apt install openssh-client"
+            error = $"{name} is needed for a key with a passphrase in OpenSSH's format and cannot be run: apt install openssh-client"
                 + " (or convert the key: ssh-keygen -p -m PKCS8 -f KEY)";
             return false;
         }
