@@ -18,6 +18,7 @@ internal static class Program
 
     public static int Main(string[] args)
     {
+        PlainConsole.Use();
         Ed25519.Use(OpenSslEd25519.IsAvailable, OpenSslEd25519.Verify, OpenSslEd25519.TrySign, OpenSslEd25519.TryGetPublicKey);
         if (args is ["--version"])
         {
@@ -79,7 +80,7 @@ internal static class Program
             var reader = new ServerConfigReader();
             ServerConfig config = reader.Build(KeywordFile.Read(path ?? ServerConfig.DefaultPath));
             NamedFiles.Check(config, reader);
-            Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match blocks");
+            Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match block{(config.Matches.Count == 1 ? "" : "s")}");
             return 0;
         }
         catch (ConfigurationException e)
@@ -99,7 +100,7 @@ internal static class Program
         }
         Console.WriteLine($"{"ID",-5} {"USER",-16} {"FROM",-28} {"ADDRESS",-30} {"SINCE",-20} {"IN",12} {"OUT",12}");
         foreach (SessionStatus s in all)
-            Console.WriteLine($"{s.Id,-5} {s.User,-16} {s.Peer,-28} {string.Join(',', s.Addresses),-30} {s.Since,-20} {s.BytesIn,12} {s.BytesOut,12}");
+            Console.WriteLine($"{s.Id,-5} {s.User,-16} {s.Peer,-28} {(s.RelayTo is { } to ? "to " + to : string.Join(',', s.Addresses)),-30} {s.Since,-20} {s.BytesIn,12} {s.BytesOut,12}");
         return 0;
     }
 

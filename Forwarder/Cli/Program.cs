@@ -17,6 +17,7 @@ internal static class Program
 
     public static int Main(string[] args)
     {
+        PlainConsole.Use();
         Ed25519.Use(OpenSslEd25519.IsAvailable, OpenSslEd25519.Verify, OpenSslEd25519.TrySign, OpenSslEd25519.TryGetPublicKey);
         int cut = Array.IndexOf(args, "--");
         string[] own = cut < 0 ? args : args[..cut], command = cut < 0 ? [] : args[(cut + 1)..];

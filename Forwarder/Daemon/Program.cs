@@ -14,6 +14,7 @@ internal static class Program
 
     public static int Main(string[] args)
     {
+        PlainConsole.Use();
         var configPath = new Option<string?>("--config") { Description = $"configuration file (default {ForwarderConfig.DefaultPath})", HelpName = "FILE", Recursive = true };
         var check = new Command("check", "check the configuration: exit 0, or 1 and file:line: what to mend");
         check.SetAction(r => Check(r.GetValue(configPath)));

@@ -8,7 +8,7 @@ set -euo pipefail
 seconds=${1:-600}
 trap 'stop_named soak.up soak.down; "$BENCH/peers.sh" stop pvpn' EXIT
 trap 'exit 130' INT TERM
-PVPN_SERVER="LogLevel DEBUG" PVPN_FORWARDER="LogLevel DEBUG" PVPN_CLIENT=-v "$BENCH/peers.sh" start pvpn >/dev/null
+PVPN_SERVER="LogLevel DEBUG" PVPN_FORWARDER="LogLevel DEBUG" PVPN_CLIENT=-vv "$BENCH/peers.sh" start pvpn >/dev/null
 user=(setpriv --reuid "$BENCH_USER" --regid "$BENCH_USER" --init-groups --inh-caps=-all --)
 spawn_in "$C" soak.up "${user[@]}" iperf3 -c 10.90.3.2 -p 5201 -P 4 -t "$seconds"
 spawn_in "$C" soak.down "${user[@]}" iperf3 -c 10.90.3.2 -p 5203 -P 4 -R -t "$seconds"

@@ -23,13 +23,17 @@ _pvpn_config_files() { # the files whose Host lines count; Include lines are fol
     done
 }
 
+_pvpn_known() { # plain names alone: a hashed name says nothing; [name]:port as it is typed
+    local known=$HOME/.config/pvpn/known_hosts
+    [ ! -r "$known" ] || sed -E '/^[@#|]/d; s/[[:space:]].*//; s/\[([^]:]+)\]:/\1:/g' "$known" | tr ',' '\n'
+}
+
 _pvpn_gateways() {
-    local known=$HOME/.config/pvpn/known_hosts file
+    local file
     _pvpn_config_files | while read -r file; do
         sed -nE 's/^[[:space:]]*[Hh][Oo][Ss][Tt][[:space:]=]+//p' "$file" 2>/dev/null
     done | tr ' \t"' '\n\n\n' | grep -v '[*?!#]'
-    # plain names alone: a hashed name says nothing; [name]:port as it is typed
-    [ ! -r "$known" ] || sed -E '/^[@#|]/d; s/[[:space:]].*//; s/\[([^]:]+)\]:/\1:/g' "$known" | tr ',' '\n'
+    _pvpn_known
 }
 
 _pvpn() {
@@ -51,7 +55,7 @@ _pvpn() {
         case $word in
             --)
                 # the command, with the completion of its own
-                if [ "$((n - i))" = 1 ]; then mapfile -t COMPREPLY < <(compgen -c -- "$cur"); else compopt -o default; fi
+                if [ "$((n - i))" = 1 ]; then mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u); else compopt -o default; fi
                 return
                 ;;
             -[iJFplo]) i=$((i + 1)); [ "$word" != -F ] || words_file=${typed[i]-} ;;
@@ -69,6 +73,7 @@ _pvpn() {
         -p) return ;;
         -l) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
         -J) _pvpn_words "$(_pvpn_gateways)"; return ;;
+        -R) _pvpn_words "$(_pvpn_known)"; _pvpn_trim; return ;;
         -o) _pvpn_option_value "$keywords"; return ;;
     esac
 

@@ -16,7 +16,7 @@ internal static class DownCommand
             // Without a name: the only one.
             IReadOnlyList<TunnelStatus> mine = forwarder.Tunnels();
             if (mine.Count == 0) throw new UserError("you have no tunnel; nothing is taken down");
-            if (mine.Count > 1) throw new UserError($"which one? {string.Join(", ", mine.Select(t => t.Gateway))}; or pvpn down --all", ExitCodes.Usage);
+            if (mine.Count > 1) throw new UserError($"which one? {string.Join(", ", mine.Select(t => t.Gateway).Distinct())}; or pvpn down --all", ExitCodes.Usage);
         }
         string? name = gateway is null ? null : Normalise(gateway);
         ForwarderReply reply = forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Down, Gateway = name, All = gateway is null });

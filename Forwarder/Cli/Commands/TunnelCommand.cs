@@ -72,7 +72,7 @@ internal sealed class TunnelCommand : IDisposable
         finally
         {
             gateway?.Dispose();
-            if (_invocation.Verbosity > 0) _messages.Verbose(MemoryReport.Line());
+            if (_invocation.Verbosity > 1) _messages.VeryVerbose(MemoryReport.Line());
         }
     }
 

@@ -8,7 +8,7 @@ internal static class Destinations
 {
     /// <summary>The blocks; an empty list asks for what the server pushes.</summary>
     public static IReadOnlyList<IpPrefix> Parse(IEnumerable<string> texts) =>
-        [.. texts.SelectMany(t => One(t) ?? throw new UserError(Problem("destination ", t), ExitCodes.Usage)).Distinct()];
+        [.. texts.SelectMany(t => One(t) ?? throw new UserError(Problem("destination ", t) + "; a command goes behind --", ExitCodes.Usage)).Distinct()];
 
     /// <summary>Those of <c>Route</c> lines, which an error names.</summary>
     public static IReadOnlyList<IpPrefix> OfRoutes(IEnumerable<KeywordLine> lines) =>

@@ -58,7 +58,8 @@ internal static class ServerTrust
                 bool? yes = HostKeyPrompt.Confirm($"The authenticity of '{host}' (port {port}) can't be established.\n" +
                     $"{key.Algorithm} key fingerprint is {key.Fingerprint}.\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ", key.Fingerprint);
                 if (yes is null)
-                    throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and there is no terminal to ask on; use -o StrictHostKeyChecking=accept-new");
+                    throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and there is no terminal to ask on; " +
+                        "connect once at a terminal, or compare it with 'pvpn-server fingerprint' on the server and use -o StrictHostKeyChecking=accept-new");
                 if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent");
                 break;
         }

@@ -56,8 +56,9 @@ internal static class UserLogin
             }
         }
         string why = identities.Problems.Count > 0 ? "; " + string.Join("; ", identities.Problems) : "";
+        const string cure = "; make one with ssh-keygen, load it with ssh-add, or name it with -i";
         throw new UserError(tried == 0
-            ? $"{user}@{gateway}: no key to log in with{why}; make one with ssh-keygen, load it with ssh-add, or name it with -i"
+            ? $"{user}@{gateway}: no key to log in with{(why.Length > 0 ? why : cure)}"
             : $"{user}@{gateway}: permission denied (publickey, {tried} tried){why}; the server's administrator must list your public key for user {user}");
     }
 }

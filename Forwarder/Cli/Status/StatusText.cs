@@ -17,6 +17,7 @@ internal static class StatusText
             Line("owner", $"uid {t.Uid}");
             // Nobody answers for the address of a tunnel that is down, and the next one may have another.
             if (!IsBlocked(t)) Line("address", $"{t.Address} on {t.Device}");
+            if (t.Chain.Count > 0) Line("through", StderrLoggerProvider.OneLine(string.Join(", ", t.Chain)));
             Line("routes", string.Join(' ', t.Routes));
             Line("since", t.Since);
             Line("out", $"{t.PacketsOut} packets, {Amount.Bytes(t.BytesOut)}");

@@ -38,6 +38,8 @@ public sealed class CompletionTests : IDisposable
     [InlineData("pvpn -o Str", "StrictHostKeyChecking=")]
     [InlineData("pvpn -o StrictHostKeyChecking=a", "accept-new ask")]
     [InlineData("pvpn -o IdentitiesOnly=", "no yes")]
+    [InlineData("pvpn -R ", "192.0.2.1 far.example.org:8443 gateway.example.org")]
+    [InlineData("pvpn -R far.example.org:8", "8443")]
     [InlineData("pvpn -F ~/.config/pvpn/conf.d/more i", "included")]
     public void In_bash(string typed, string expected) => Assert.Equal(expected, string.Join(' ', Complete(typed).Order(StringComparer.Ordinal)));
 

@@ -26,6 +26,13 @@ public sealed class StatusTests
     }
 
     [Fact]
+    public void The_gateways_on_the_way_are_named_if_there_are_any()
+    {
+        Assert.DoesNotContain("through", Text(One), StringComparison.Ordinal);
+        Assert.Contains("\n  through  a, b:8443\n", Text(One with { Chain = ["a", "b:8443"] }), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Rates_are_what_was_added_by_the_time_between()
     {
         var clock = new Clock();

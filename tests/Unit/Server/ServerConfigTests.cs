@@ -118,7 +118,7 @@ public sealed class ServerConfigTests
     {
         using var directory = new TempDirectory();
         string good = directory.Write("good", "Route 10.0.0.0/8\nMatch User a\nPermit 10.1.0.0/16:22\n"), bad = directory.Write("bad", "# x\nPrt 1\n");
-        Assert.Equal((0, $"{good}: ok, 1 Match blocks\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", good));
+        Assert.Equal((0, $"{good}: ok, 1 Match block\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", good));
         Assert.Equal((1, "", $"{bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
         string worse = directory.Write("worse", "Prt 1\nBanner /nonexistent\nRoute x\nMatch Usr a\nRoute 10.0.0.0/8\nPort 1\n");
         (int code, string output, string error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", worse);
