@@ -132,8 +132,8 @@ internal sealed partial class ServerNetwork : IDisposable
 
     private static bool TryTables(bool v6, out string error, params string[] arguments)
     {
-        var start = new ProcessStartInfo(v6 ? "ip6tables" : "iptables", ["-w", "5", "-t", "nat", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
-        start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
+        var start = new ProcessStartInfo(HostProgram.Find(v6 ? "ip6tables" : "iptables"), ["-w", "5", "-t", "nat", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+        start.Environment["PATH"] = HostProgram.Path;
         try
         {
             using Process process = Process.Start(start)!;

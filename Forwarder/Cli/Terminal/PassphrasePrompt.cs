@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using PersonalVpn.Cli.Session;
 using PersonalVpn.Linux;
 
 namespace PersonalVpn.Cli.Terminal;
@@ -54,7 +55,7 @@ internal static class PassphrasePrompt
     {
         try
         {
-            using Process? process = Process.Start(new ProcessStartInfo(program, [question]) { RedirectStandardOutput = true });
+            using Process? process = Process.Start(new ProcessStartInfo(ProgramPath.Find(program), [question]) { RedirectStandardOutput = true });
             if (process is null) return null;
             string answer = process.StandardOutput.ReadToEnd();
             process.WaitForExit();

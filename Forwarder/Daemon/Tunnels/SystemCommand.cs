@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using PersonalVpn.Linux;
 
 namespace PersonalVpn.Daemon.Tunnels;
 
@@ -15,14 +16,14 @@ internal static class SystemCommand
     public static string? Run(string program, string? input, out string output, params string[] arguments)
     {
         output = "";
-        var start = new ProcessStartInfo(program, arguments)
+        var start = new ProcessStartInfo(HostProgram.Find(program), arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardError = true,
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };
-        start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
+        start.Environment["PATH"] = HostProgram.Path;
         try
         {
             using Process process = Process.Start(start)!;

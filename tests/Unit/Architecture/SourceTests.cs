@@ -71,6 +71,16 @@ public sealed partial class SourceTests
                     $"{Relative(file)}: not in PersonalVpn.{Path.GetFileName(directory)}");
     }
 
+    /// <summary>The class library would take a bare name from the working directory, which may be anybody's.</summary>
+    [Fact]
+    public void A_program_is_started_by_its_path()
+    {
+        foreach (string directory in new[] { "Forwarder", "Server", "UserAuth" })
+            foreach (string file in Tree.Files(Repository.PathOf(directory), "*.cs"))
+                foreach (Match start in Started().Matches(Comments().Replace(File.ReadAllText(file), "")))
+                    Assert.True(start.Groups[1].Value is "HostProgram.Find" or "ProgramPath.Find" or "InPath" or "path" or "Environment.ProcessPath", $"{Relative(file)}: {start.Value}");
+    }
+
     private static IEnumerable<string> Code(params string[] extensions) => Tree.Files().Where(f => extensions.Contains(Path.GetExtension(f)));
 
     private static string Relative(string file) => Path.GetRelativePath(Repository.Root, file);
@@ -84,6 +94,9 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"\bcatch\s*(\(Exception( \w+)?\)\s*)?\{\s*\}")]
     private static partial Regex EmptyCatchOfAll();
+
+    [GeneratedRegex(@"new ProcessStartInfo\W*([\w.]*)|ProcessStartInfo \w+ = new\(|Process\.Start\(""")]
+    private static partial Regex Started();
 
     [GeneratedRegex(@"^(<{7}|>{7})( |$)", RegexOptions.Multiline)]
     private static partial Regex MergeMarker();
