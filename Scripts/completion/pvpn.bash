@@ -5,6 +5,12 @@ _pvpn_words() { # WORDS...: those that begin with $cur, into COMPREPLY
     mapfile -t COMPREPLY < <(compgen -W "$*" -- "$cur")
 }
 
+# Names that others have chosen: root sees everybody's tunnels. compgen -W would run a $(command) in one of them, and so would the
+# shell once it is on the line.
+_pvpn_plain() {
+    grep -E '^[][A-Za-z0-9._:%-]+$'
+}
+
 _pvpn_config_files() { # the files whose Host lines count; Include lines are followed one level
     local config=$HOME/.config/pvpn/config file
     for file in ${words_file:-"$config" /etc/pvpn/pvpn.conf}; do
@@ -24,6 +30,10 @@ _pvpn_config_files() { # the files whose Host lines count; Include lines are fol
 }
 
 _pvpn_gateways() {
+    _pvpn_named_gateways | _pvpn_plain
+}
+
+_pvpn_named_gateways() {
     local known=$HOME/.config/pvpn/known_hosts file
     _pvpn_config_files | while read -r file; do
         sed -nE 's/^[[:space:]]*[Hh][Oo][Ss][Tt][[:space:]=]+//p' "$file" 2>/dev/null
@@ -83,7 +93,7 @@ _pvpn() {
     fi
     case $subcommand in
         status) ;;
-        down) _pvpn_words "$(pvpn status --json 2>/dev/null | grep -oE '"gateway":"[^"]*"' | cut -d'"' -f4)" ;;
+        down) _pvpn_words "$(pvpn status --json 2>/dev/null | grep -oE '"gateway":"[^"]*"' | cut -d'"' -f4 | _pvpn_plain)" ;;
         check) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
         *)
             if [ -n "$gateway" ]; then _pvpn_words "default"; return; fi
