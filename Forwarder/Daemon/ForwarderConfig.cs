@@ -101,5 +101,8 @@ internal sealed record ForwarderConfig
         _ => throw line.Unknown(Keywords),
     };
 
-    private static string[] Names(KeywordLine line) => line.Words.Length > 0 ? line.Words : throw line.Error("needs at least one name");
+    // Who writes "* !bob" as for sshd means that bob is left out; taken literally it would let bob in.
+    private static string[] Names(KeywordLine line) =>
+        line.Words.Length == 0 ? throw line.Error("needs at least one name")
+        : Array.Find(line.Words, w => w.StartsWith('!')) is { } negated ? throw line.Error($"'{negated}': a pattern cannot be negated here; use DenyUsers or DenyGroups") : line.Words;
 }

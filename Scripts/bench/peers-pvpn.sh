@@ -68,7 +68,7 @@ pvpn_status() { # what pvpn and pvpn-server say of themselves: drops by reason, 
     DOTNET_ROOT=$(readable "$(dotnet_root)" dotnet)
     export DOTNET_ROOT
     x "$C" sh -c "$(own_run "$STATE/pvpn/run-c")" sh "$STATE/pvpn/run-c" "$out/pvpn" status --json
-    x "$G" sh -c "$(own_run "$STATE/pvpn/run-s")" sh "$STATE/pvpn/run-s" "$out/pvpn-server" sessions --json
+    x "$G" sh -c "$(own_run "$STATE/pvpn/run-s")" sh "$STATE/pvpn/run-s" "$out/pvpn-server" sessions --json --config "$STATE/pvpn/server.conf"
 }
 
 # ---- bound: one SslStream from c to g, nothing else; no packet path can be faster than its own TLS

@@ -5,6 +5,12 @@ _pvpn_words() { # WORDS...: those that begin with $cur, into COMPREPLY
     mapfile -t COMPREPLY < <(compgen -W "$*" -- "$cur")
 }
 
+# Names that others have chosen: root sees everybody's tunnels. compgen -W would run a $(command) in one of them, and so would the
+# shell once it is on the line.
+_pvpn_plain() {
+    grep -E '^[][A-Za-z0-9._:%-]+$'
+}
+
 _pvpn_config_files() { # the files whose Host lines count; Include lines are followed one level
     local config=$HOME/.config/pvpn/config file
     for file in ${words_file:-"$config" /etc/pvpn/pvpn.conf}; do
@@ -29,6 +35,10 @@ _pvpn_known() { # plain names alone: a hashed name says nothing; [name]:port as 
 }
 
 _pvpn_gateways() {
+    _pvpn_named_gateways | _pvpn_plain
+}
+
+_pvpn_named_gateways() {
     local file
     _pvpn_config_files | while read -r file; do
         sed -nE 's/^[[:space:]]*[Hh][Oo][Ss][Tt][[:space:]=]+//p' "$file" 2>/dev/null
@@ -73,7 +83,7 @@ _pvpn() {
         -p) return ;;
         -l) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
         -J) _pvpn_words "$(_pvpn_gateways)"; return ;;
-        -R) _pvpn_words "$(_pvpn_known)"; _pvpn_trim; return ;;
+        -R) _pvpn_words "$(_pvpn_known | _pvpn_plain)"; _pvpn_trim; return ;;
         -o) _pvpn_option_value "$keywords"; return ;;
     esac
 
@@ -88,7 +98,7 @@ _pvpn() {
     fi
     case $subcommand in
         status) ;;
-        down) _pvpn_words "$(pvpn status --json 2>/dev/null | grep -oE '"gateway":"[^"]*"' | cut -d'"' -f4)" ;;
+        down) _pvpn_words "$(pvpn status --json 2>/dev/null | grep -oE '"gateway":"[^"]*"' | cut -d'"' -f4 | _pvpn_plain)" ;;
         check) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
         *)
             if [ -n "$gateway" ]; then _pvpn_words "default"; return; fi

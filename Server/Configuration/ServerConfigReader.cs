@@ -96,7 +96,15 @@ internal sealed class ServerConfigReader
         if (words.Length == 0 || words.Length % 2 != 0) throw line.Error("needs 'User PATTERN,...' or 'Group PATTERN,...'");
         for (int i = 0; i < words.Length; i += 2)
             (words[i].ToLowerInvariant() switch { "user" => users, "group" => groups, _ => throw line.Error($"'{words[i]}' is neither User nor Group") })
-                .AddRange(words[i + 1].Split(',', StringSplitOptions.RemoveEmptyEntries));
+                .AddRange(Patterns(line, words[i + 1]));
+    }
+
+    // None would be everybody; and who writes "*,!bob" as for sshd means that bob is left out.
+    private static string[] Patterns(KeywordLine line, string list)
+    {
+        string[] patterns = list.Split(',', StringSplitOptions.RemoveEmptyEntries);
+        if (patterns.Length == 0) throw line.Error("needs 'User PATTERN,...' or 'Group PATTERN,...'");
+        return Array.Find(patterns, p => p.StartsWith('!')) is { } negated ? throw line.Error($"'{negated}': a pattern cannot be negated here; name who is meant") : patterns;
     }
 
     private bool TakeUserSetting(KeywordLine line)

@@ -15,8 +15,8 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
     private const int BufferBytes = 64 * 1024;
     private const int MaxPending = 256 * 1024;
 
-    // What one relay may have of the loop before the others.
-    private const int TurnBytes = 128 * 1024;
+    // What one relay may have of the loop before the others: reads, not bytes, for small ones cost as much as large ones.
+    private const int ReadsPerTurn = 2;
 
     /// <summary>Runs until both directions have ended, or one failed; answers why.</summary>
     public async Task<string> RunAsync()
@@ -43,8 +43,7 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
-            int turn = 0;
-            while (true)
+            for (int turn = 1; ; turn++)
             {
                 int n = await from.ReadAsync(buffer).ConfigureAwait(false);
                 if (n == 0) break;
@@ -52,9 +51,7 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
                 to.Write(buffer.AsSpan(0, n));
                 room.Stream.Push();
                 while (room.Stream.PendingBytes > MaxPending) await room.WaitAsync().ConfigureAwait(false);
-                if ((turn += n) < TurnBytes) continue;
-                turn = 0;
-                await new LoopYield(loop);
+                if (turn % ReadsPerTurn == 0) await new LoopYield(loop);
             }
             await end().ConfigureAwait(false);
             room.Stream.Push();

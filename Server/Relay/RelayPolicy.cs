@@ -27,7 +27,7 @@ internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyLis
         if (ofKey is not null && !ofKey.Any(t => t.Port == port && SameHost(t.Host, name))) throw Refused();
 
         IPAddress[] found;
-        try { found = IPAddress.TryParse(name, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(name, cancel).ConfigureAwait(false); }
+        try { found = IPAddress.TryParse(name, out IPAddress? literal) ? [literal] : await LookUpAsync(name, cancel).ConfigureAwait(false); }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
             throw byName ? new SessionRefusedException(CloseReason.NotPermitted, $"this gateway cannot resolve '{name}'") : Refused();
@@ -38,6 +38,10 @@ internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyLis
 
         SessionRefusedException Refused() => new(CloseReason.NotPermitted, $"relaying to {host} port {port} is not permitted for user {user}; the administrator of this gateway can (AllowRelay, relay=)");
     }
+
+    // On a thread of its own: the resolver blocks, and a domain can be made to answer as slowly as its owner likes.
+    private static Task<IPAddress[]> LookUpAsync(string name, CancellationToken cancel) =>
+        Task.Factory.StartNew(() => Dns.GetHostAddresses(name), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancel);
 
     private bool ByNetwork(IpAddr address, ushort port) => allowed.Any(r => r.Host is null && r.Port == port && r.Network.Contains(address));
 

@@ -26,11 +26,11 @@ internal static class RelaySocket
             LinuxSocket socket = LinuxSocket.CreateTcp(place.AddressFamily == AddressFamily.InterNetworkV6);
             try
             {
-                int error = await Task.Run(() => socket.TryConnect(place, ConnectTime), cancel).ConfigureAwait(false);
+                int error = await TryConnectAsync(socket, place, loop, cancel).ConfigureAwait(false);
                 if (error == 0)
                 {
                     socket.SetNoDelay();
-                    socket.SetKeepAlive(KeepAliveTime, KeepAliveCount);
+                    KeepAlive(socket);
                     return new NonBlockingStream(socket, loop);
                 }
                 problem = new LinuxException("connect", -error).Message;
@@ -43,5 +43,41 @@ internal static class RelaySocket
             socket.Dispose();
         }
         throw new SessionRefusedException(CloseReason.NotPermitted, $"{name} cannot be reached from this gateway: {problem}");
+    }
+
+    /// <summary>For either end of a relay.</summary>
+    public static void KeepAlive(LinuxSocket socket) => socket.SetKeepAlive(KeepAliveTime, KeepAliveCount);
+
+    // No thread waits: a few users who ask for places that do not answer would hold up everybody's login.
+    private static async Task<int> TryConnectAsync(LinuxSocket socket, IPEndPoint place, EventLoop loop, CancellationToken cancel)
+    {
+        socket.SetNonBlocking(true);
+        int begun = socket.BeginConnect(place);
+        if (begun is not (-Errno.EINPROGRESS or -Errno.EINTR)) return begun;
+        var answer = new Answer();
+        loop.Register(socket.Fd, EpollEvents.EPOLLOUT | EpollEvents.EPOLLET, answer);
+        try
+        {
+            await answer.Came.WaitAsync(ConnectTime, cancel).ConfigureAwait(false);
+            return -socket.TakeError();
+        }
+        catch (TimeoutException)
+        {
+            return -Errno.ETIMEDOUT;
+        }
+        finally
+        {
+            loop.Unregister(socket.Fd);
+        }
+    }
+
+    /// <summary>The end of a connect, well or not.</summary>
+    private sealed class Answer : IEventHandler
+    {
+        private readonly TaskCompletionSource _came = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Came => _came.Task;
+
+        public void OnEvents(uint events) => _came.TrySetResult();
     }
 }

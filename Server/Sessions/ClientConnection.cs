@@ -115,9 +115,10 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     {
         string to = $"{StderrLoggerProvider.OneLine(message.Host)}:{message.Port}";
         var session = new Session(id, user, _peer, policy, tls, transport) { RelayTo = to };
-        IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(user, message.Host, message.Port, cancel).ConfigureAwait(false);
+        // Counted before anything is looked up or connected: MaxSessionsPerUser bounds that, too.
         server.Registry.AddRelay(session);
         _session = session;
+        IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(user, message.Host, message.Port, cancel).ConfigureAwait(false);
         _target = await RelaySocket.ConnectAsync(places, to, loop.Events, cancel).ConfigureAwait(false);
         await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
         LogRelayed(id, user, _peer, to, _target.Socket.RemoteEndPoint?.ToString() ?? "");
@@ -127,6 +128,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     private async Task RelayAsync(SslStream tls, NonBlockingStream transport)
     {
         Session session = _session!;
+        RelaySocket.KeepAlive(transport.Socket);
         transport.RunContinuationsAsynchronously = false;
         _target!.RunContinuationsAsynchronously = false;
         await new LoopYield(loop.Events);

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using Mono.Unix.Native;
 
 namespace PersonalVpn.UserAuth;
 
@@ -90,7 +91,7 @@ public sealed class PrivateAgent : IDisposable
         IReadOnlyDictionary<string, string>? environment, [NotNullWhen(true)] out PrivateAgent? agent, out string error)
     {
         agent = null;
-        var start = new ProcessStartInfo("ssh-agent", ["/bin/sh", "-c", Script])
+        var start = new ProcessStartInfo(InPath("ssh-agent"), ["/bin/sh", "-c", Script])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -115,7 +116,7 @@ public sealed class PrivateAgent : IDisposable
 
     private bool TryAdd(string path, bool terminal, IReadOnlyDictionary<string, string>? environment, out string error)
     {
-        var start = new ProcessStartInfo("ssh-add", ["-q", "--", path])
+        var start = new ProcessStartInfo(InPath("ssh-add"), ["-q", "--", path])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -161,25 +162,29 @@ public sealed class PrivateAgent : IDisposable
         ProcessStartInfo start, IReadOnlyDictionary<string, string>? environment, [NotNullWhen(true)] out Process? process, out string error)
     {
         process = null;
-        string name = start.FileName;
-        foreach ((string variable, string value) in environment ?? new Dictionary<string, string>())
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
         {
-            start.Environment[variable] = value;
+            start.Environment[name] = value;
         }
         try
         {
-            start.FileName = OpenSshProgram.Find(name, environment) ?? throw new Win32Exception();
             process = Process.Start(start);
-            error = $"{name} could not be started";
+            error = $"{start.FileName} could not be started";
             return process is not null;
         }
         catch (Win32Exception)
         {
-            error = $"{name} is needed for a key with a passphrase in OpenSSH's format and cannot be run: apt install openssh-client"
+            error = $"{Path.GetFileName(start.FileName)} is needed for a key with a passphrase in OpenSSH's format and cannot be run: apt install openssh-client"
                 + " (or convert the key: ssh-keygen -p -m PKCS8 -f KEY)";
             return false;
         }
     }
+
+    // By PATH alone: given a bare name, the class library would first take a file of the working directory, which may be anybody's.
+    private static string InPath(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':').Where(d => d.StartsWith('/'))
+            .Select(d => Path.Combine(d, program)).FirstOrDefault(p => File.Exists(p) && Syscall.access(p, AccessModes.X_OK) == 0)
+        ?? "/dev/null/" + program; // not to be found
 
     private static string LastLine(string text) => KeyPolicy.Printable(text.Trim().Split('\n')[^1].Trim(), 200);
 

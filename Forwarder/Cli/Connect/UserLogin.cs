@@ -24,7 +24,8 @@ internal static class UserLogin
         }
         HelloReplyMessage reply = HelloReplyMessage.Decode(body);
         if (reply.Version != ProtocolConstants.Version) throw new UserError($"{gateway} speaks protocol version {reply.Version}, this pvpn speaks {ProtocolConstants.Version}; upgrade the older one");
-        if (reply.Banner.Length > 0) say(reply.Banner);
+        // With its name before it: "connected to ..." of a hostile gateway would else be a line of ours, to -f and to scripts that wait for it.
+        if (reply.Banner.Length > 0) say($"{gateway} says: {reply.Banner}");
 
         byte[] certificateHash = TlsSettings.CertificateHash(certificateDer);
         int tried = 0;

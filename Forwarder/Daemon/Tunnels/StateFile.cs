@@ -16,7 +16,9 @@ internal sealed class StateFile(string path)
     {
         var state = new SavedState(Incarnation(), [.. tunnels.Select(SavedTunnel.From)]);
         string next = path + ".new";
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
+        // Always a file of our own making: root, who may run pvpnd by hand, would else write through a link that the system user left here.
+        File.Delete(next);
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
         using (var stream = new FileStream(next, options)) JsonSerializer.Serialize(stream, state, StateJson.Default.SavedState);
         File.Move(next, path, overwrite: true);
     }

@@ -36,14 +36,6 @@ public sealed partial class SourceTests
             Assert.False(MergeMarker().IsMatch(File.ReadAllText(file)), $"{Relative(file)}: conflict markers");
     }
 
-    /// <summary>By a bare name the class library would look in the working directory first. PrivateAgent's names are resolved before the start.</summary>
-    [Fact]
-    public void No_program_is_started_by_a_bare_name()
-    {
-        foreach (string file in Code(".cs").Where(f => !Relative(f).StartsWith("tests", StringComparison.Ordinal) && Path.GetFileName(f) != "PrivateAgent.cs"))
-            Assert.False(BareProgram().IsMatch(File.ReadAllText(file)), $"{Relative(file)}: use ProgramFile");
-    }
-
     /// <summary>An error that needs nothing done is one of a named type, and a comment says why.</summary>
     [Fact]
     public void No_error_is_swallowed()
@@ -79,6 +71,16 @@ public sealed partial class SourceTests
                     $"{Relative(file)}: not in PersonalVpn.{Path.GetFileName(directory)}");
     }
 
+    /// <summary>The class library would take a bare name from the working directory, which may be anybody's.</summary>
+    [Fact]
+    public void A_program_is_started_by_its_path()
+    {
+        foreach (string directory in new[] { "Forwarder", "Server", "UserAuth" })
+            foreach (string file in Tree.Files(Repository.PathOf(directory), "*.cs"))
+                foreach (Match start in Started().Matches(Comments().Replace(File.ReadAllText(file), "")))
+                    Assert.True(start.Groups[1].Value is "ProgramFile.OfSystem" or "file" or "InPath" or "path" or "Environment.ProcessPath", $"{Relative(file)}: {start.Value}");
+    }
+
     private static IEnumerable<string> Code(params string[] extensions) => Tree.Files().Where(f => extensions.Contains(Path.GetExtension(f)));
 
     private static string Relative(string file) => Path.GetRelativePath(Repository.Root, file);
@@ -93,11 +95,11 @@ public sealed partial class SourceTests
     [GeneratedRegex(@"\bcatch\s*(\(Exception( \w+)?\)\s*)?\{\s*\}")]
     private static partial Regex EmptyCatchOfAll();
 
+    [GeneratedRegex(@"new ProcessStartInfo\W*([\w.]*)|ProcessStartInfo \w+ = new\(|Process\.Start\(""")]
+    private static partial Regex Started();
+
     [GeneratedRegex(@"^(<{7}|>{7})( |$)", RegexOptions.Multiline)]
     private static partial Regex MergeMarker();
-
-    [GeneratedRegex("""ProcessStartInfo\((v6 \?|program|")(?!/)""")]
-    private static partial Regex BareProgram();
 
     [GeneratedRegex(@"//[^\n]*|/\*.*?\*/", RegexOptions.Singleline)]
     private static partial Regex Comments();

@@ -43,6 +43,23 @@ public sealed class CompletionTests : IDisposable
     [InlineData("pvpn -F ~/.config/pvpn/conf.d/more i", "included")]
     public void In_bash(string typed, string expected) => Assert.Equal(expected, string.Join(' ', Complete(typed).Order(StringComparer.Ordinal)));
 
+    /// <summary>Root's status has everybody's tunnels, under the names that their owners gave them.</summary>
+    [Fact]
+    public void A_name_of_somebody_elses_choice_is_not_run()
+    {
+        string trap = _home["run"];
+        Directory.CreateDirectory(_home["bin"]);
+        _home.Write("bin/pvpn", $$"""
+            #!/bin/sh
+            echo '[{"gateway":"$(touch${IFS}{{trap}})","user":"b"},{"gateway":"`touch${IFS}{{trap}}`"},{"gateway":"a;b"},{"gateway":"[fd00::1]:443"},{"gateway":"gw2"}]'
+            """, (UnixFileMode)0b111_101_101);
+        File.AppendAllText(_home[".config/pvpn/known_hosts"], $"$(touch${{IFS}}{trap}) ssh-rsa AAAA\n");
+        File.AppendAllText(_home[".config/pvpn/conf.d/more"], $"Host $(touch${{IFS}}{trap})\n");
+        Assert.Contains("gw2", Complete("pvpn down "));
+        Assert.DoesNotContain(Complete("pvpn down ").Concat(Complete("pvpn ")).Concat(Complete("pvpn -J ")), w => w.IndexOfAny(['$', '`', ';']) >= 0);
+        Assert.False(File.Exists(trap));
+    }
+
     [Fact]
     public void Bash_completes_the_command_itself() => Assert.Contains("true", Complete("pvpn office -- tru"));
 
@@ -73,6 +90,7 @@ public sealed class CompletionTests : IDisposable
             """;
         var start = new ProcessStartInfo("bash", ["--norc", "-c", script, "bash", typed.Replace("~", _home.Root, StringComparison.Ordinal)]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["HOME"] = _home.Root;
+        start.Environment["PATH"] = _home["bin"] + ":" + Environment.GetEnvironmentVariable("PATH");
         using Process bash = Process.Start(start)!;
         string output = bash.StandardOutput.ReadToEnd(), error = bash.StandardError.ReadToEnd();
         bash.WaitForExit();

@@ -51,6 +51,7 @@ public sealed class ForwarderConfigTests
 
     [Theory]
     [InlineData("ControlSocket run/x", "test.conf:2: ControlSocket: 'run/x' is not an absolute path (it must begin with /)")]
+    [InlineData("AllowUsers * !bob", "test.conf:2: AllowUsers: '!bob': a pattern cannot be negated here; use DenyUsers or DenyGroups")]
     [InlineData("AllowUsers", "test.conf:2: AllowUsers: needs at least one name")]
     [InlineData("DenyGroups # none", "test.conf:2: DenyGroups: needs at least one name")]
     [InlineData("PermitDestination all", "test.conf:2: PermitDestination: 'all' is not a CIDR block such as 10.0.0.0/8 (host bits must be zero)")]

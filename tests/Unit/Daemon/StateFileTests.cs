@@ -29,6 +29,17 @@ public sealed class StateFileTests : IDisposable
     }
 
     [Fact]
+    public void A_link_in_its_place_is_not_followed()
+    {
+        File.WriteAllText(_directory["victim"], "root's own");
+        File.CreateSymbolicLink(_directory["state.new"], _directory["victim"]);
+        File.CreateSymbolicLink(_directory["state"], _directory["victim"]);
+        new StateFile(_directory["state"]).Write([NewTunnel()]);
+        Assert.Equal("root's own", File.ReadAllText(_directory["victim"]));
+        Assert.Null(new FileInfo(_directory["state"]).LinkTarget);
+    }
+
+    [Fact]
     public void Writing_replaces_and_deleting_leaves_nothing()
     {
         var file = new StateFile(_directory["state"]);

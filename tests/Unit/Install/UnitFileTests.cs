@@ -40,6 +40,16 @@ public sealed class UnitFileTests
         Assert.Contains("\nNoNewPrivileges=yes\n", text, StringComparison.Ordinal);
     }
 
+    /// <summary>/run/pvpn is the user pvpn's: root would follow what links that user leaves there.</summary>
+    [Fact]
+    public void The_package_scripts_start_no_daemon_as_root()
+    {
+        foreach (string script in new[] { "postinst", "prerm", "postrm" })
+            foreach (string package in new[] { "pvpn", "pvpn-server" })
+                foreach (string line in Repository.Read($"packaging/debian/{package}.{script}").Split('\n').Where(l => Regex.IsMatch(l, @"\bpvpnd cleanup")))
+                    Assert.Contains("setpriv --reuid pvpn --regid pvpn --clear-groups", line, StringComparison.Ordinal);
+    }
+
     private static double Number(Match match)
     {
         Assert.True(match.Success, "no figure found");

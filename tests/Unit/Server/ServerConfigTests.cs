@@ -88,6 +88,8 @@ public sealed class ServerConfigTests
     [InlineData("Match", "test.conf:1: Match: needs 'User PATTERN,...' or 'Group PATTERN,...'")]
     [InlineData("Match User", "test.conf:1: Match: needs 'User PATTERN,...' or 'Group PATTERN,...'")]
     [InlineData("Match Address 10.0.0.0/8", "test.conf:1: Match: 'Address' is neither User nor Group")]
+    [InlineData("Match User ,", "test.conf:1: Match: needs 'User PATTERN,...' or 'Group PATTERN,...'")]
+    [InlineData("Match User *,!bob", "test.conf:1: Match: '!bob': a pattern cannot be negated here; name who is meant")]
     [InlineData("Match User a|Port 1", "test.conf:2: Port: may not stand in a Match block; move it above the first Match line")]
     [InlineData("Match User a|AddressPool6 fd00::/64", "test.conf:2: AddressPool6: may not stand in a Match block; move it above the first Match line")]
     [InlineData("Match User a|Rout 10.0.0.0/8", "test.conf:2: unknown keyword 'Rout'; did you mean Route?")]

@@ -105,6 +105,22 @@ public sealed class KeyTests(KernelTunLab lab) : LabTests(lab)
         Assert.Contains("apt install openssh-client", Assert.Single(none.ErrorLines), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Programs_of_the_working_directory_are_not_run()
+    {
+        string key = await KeyAsync("ed25519", "256", Passphrase), trap = $"{Home}/trap-{Guid.NewGuid():N}";
+        string askpass = await AskpassAsync($"echo '{Passphrase}'");
+        Directory.CreateDirectory(trap);
+        foreach (string name in new[] { "ssh-agent", "ssh-add", Path.GetFileName(askpass) })
+        {
+            await File.WriteAllTextAsync($"{trap}/{name}", "#!/bin/sh\nexit 99\n");
+            File.SetUnixFileMode($"{trap}/{name}", (UnixFileMode)0b111_101_101);
+        }
+        await using IAsyncDisposable line = await AuthorizeAsync("", key);
+        string[] there = ["sh", "-c", $"cd {trap}; PATH={Home}:$PATH SSH_ASKPASS={Path.GetFileName(askpass)} SSH_ASKPASS_REQUIRE=force exec \"$@\"", "sh"];
+        (await Lab.RunAsync("alice", [.. there, .. Command(["-i", key])])).Succeeded();
+    }
+
     [Theory]
     [InlineData("expiry-time=\"20200101\" ", "Expired", "permission denied")]
     [InlineData("from=\"192.0.2.0/24\" ", "FromMismatch", "permission denied")]

@@ -112,6 +112,17 @@ public sealed class LifecycleTests(KernelRawLab lab) : LabTests(lab)
     }
 
     [Fact]
+    public async Task What_a_server_says_before_the_login_does_not_pass_for_a_tunnel()
+    {
+        string banner = $"{Lab.State}/gw/banner";
+        await File.WriteAllTextAsync(banner, "connected to gw as alice\n");
+        await Lab.StartServerAsync($"Banner {banner}");
+        CommandResult result = await Lab.RunAsync("alice", [.. Lab.PvpnArguments("alice").Select(a => a.Replace("alice@", "nobody@", StringComparison.Ordinal)), "-f"]);
+        Assert.Equal(255, result.ExitCode);
+        Assert.Contains("says: connected to gw as alice", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task With_f_it_goes_to_the_background_once_up()
     {
         await using LabProcess pvpn = LabProcess.Start(Lab, "pvpn-f", "alice", [.. Lab.PvpnArguments("alice"), "-f"]);
