@@ -58,9 +58,10 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
         return (tunnel, same);
     }
 
+    // Root reads these names in a status list, perhaps by a script: nothing in them may mean anything to a shell.
     private static string Name(string? text, string what) =>
-        text is { Length: > 0 and <= 255 } && !text.Any(c => char.IsControl(c) || char.IsWhiteSpace(c))
-            ? text : throw new RequestException(ForwarderError.BadRequest, $"the {what} name is empty, too long or holds control characters");
+        text is { Length: > 0 and <= 255 } && !text.Any(c => char.IsControl(c) || char.IsWhiteSpace(c) || "$`;&|<>()'\"*?!{}".Contains(c, StringComparison.Ordinal))
+            ? text : throw new RequestException(ForwarderError.BadRequest, $"the {what} name is empty, too long or holds characters that no name has");
 
     private IpAddr? Address(string? text, bool v6, TunnelState? replaced)
     {

@@ -100,7 +100,7 @@ public sealed class KeyTests(KernelTunLab lab) : LabTests(lab)
         Assert.Equal(255, nobody.ExitCode);
         Assert.Contains("set SSH_ASKPASS", Assert.Single(nobody.ErrorLines), StringComparison.Ordinal);
         string bare = $"{Lab.State}/tools";
-        CommandResult none = await Lab.RunAsync("alice", ["sh", "-c", $"p=$(command -v pvpn); PATH={bare}; exec \"$p\" \"$@\"", "sh", .. Command(["-q", "-i", key])[1..].Select(a => a == "true" ? "/bin/true" : a)]);
+        CommandResult none = await Lab.RunAsync("alice", ["sh", "-c", $"p=$(command -v pvpn); PATH={bare}; exec \"$p\" \"$@\"", "sh", .. Command(["-q", "-i", key])[1..^1], "/bin/true"]);
         Assert.Equal(255, none.ExitCode);
         Assert.Contains("apt install openssh-client", Assert.Single(none.ErrorLines), StringComparison.Ordinal);
     }
