@@ -82,7 +82,7 @@ public sealed class TunnelRequestTests : IDisposable
         Refused(ForwarderError.BadRequest, Good with { AddressV4 = "x" });
         Refused(ForwarderError.BadRequest, Good with { Mtu = 1279 });
         Refused(ForwarderError.BadRequest, Good with { Mtu = 65536 });
-        foreach (string? name in new[] { null, "", "a b", "a\nb", "\u001b[2J", new string('g', 256) })
+        foreach (string? name in new[] { null, "", "$(id)", "a;b", "`x`", "a b", "a\nb", "\u001b[2J", new string('g', 256) })
         {
             Refused(ForwarderError.BadRequest, Good with { Gateway = name });
             Refused(ForwarderError.BadRequest, Good with { User = name });
