@@ -58,7 +58,7 @@ as_bench() { # NAME COMMAND...: a process of the account, counted, in the client
 }
 start_c_pvpn() {
     local home=$STATE/home
-    as_bench pvpn "$(readable "$PVPN_OUT" programs)/pvpn" ${PVPN_CLIENT:-} -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$home/known_hosts" \
+    as_bench pvpn "$(readable "$PVPN_OUT" programs)/pvpn" ${PVPN_CLIENT:+"$PVPN_CLIENT"} -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$home/known_hosts" \
         -i "$home/id_rsa" -p 7443 bench@10.90.1.1
 }
 

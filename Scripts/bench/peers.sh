@@ -42,7 +42,7 @@ pki() { # a CA, a server's and a client's certificate (ECDSA P-256), ssh keys
         ssh-keygen -q -t ed25519 -N '' -f userkey
         cp userkey.pub authorized_keys
         echo "[10.90.1.1]:2222 $(cut -d' ' -f1,2 hostkey.pub)" >known_hosts
-        touch done
+        touch "done"
     ) >"$STATE/log/pki.log" 2>&1
 }
 
