@@ -30,7 +30,8 @@ internal sealed class TunnelCommand : IDisposable
         if (invocation.Background && invocation.Command.Count > 0) throw new UserError("-f goes with no command", ExitCodes.Usage);
         if (invocation.Command.Count > 0) _program = ProgramPath.Find(invocation.Command[0]);
         NamedKeys.Check(invocation.Identities, Program.Home);
-        Subcommands.RefuseMistyped(target, _config);
+        // The name of a gateway behind others need not resolve here.
+        if (_chain.Count == 1) Subcommands.RefuseMistyped(target, _config);
         _messages = new Messages(invocation.Verbosity, invocation.Quiet);
     }
 

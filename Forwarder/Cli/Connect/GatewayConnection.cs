@@ -137,19 +137,15 @@ internal sealed class GatewayConnection : IDisposable
         try
         {
             tls.AuthenticateAsClient(TlsSettings.Client(host, observer));
-            return TlsSettings.IsTunnel(tls) ? tls
-                : throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
         }
         catch (Exception e) when (e is AuthenticationException or IOException)
         {
             tls.Dispose();
             throw new UserError($"{host} port {port}: no TLS 1.3 handshake; is a pvpn-server listening there? ({(e.InnerException ?? e).Message})");
         }
-        catch (UserError)
-        {
-            tls.Dispose();
-            throw;
-        }
+        if (TlsSettings.IsTunnel(tls)) return tls;
+        tls.Dispose();
+        throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
     }
 
     private static string Explain(int errno, IPAddress address, int port, TimeSpan timeout) => errno switch

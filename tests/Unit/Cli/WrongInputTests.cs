@@ -28,7 +28,7 @@ public sealed class WrongInputTests : IDisposable
             ["status", "--jsno"], ["status", "gw"], ["check"], ["check", "192.0.2.1:99999"], ["check", "nowhere.invalid"], ["down", "gw", "--all"],
             ["-p"], ["-p", "99999", "gw"], ["gw:0"], ["gw:https"], ["@gw"], ["[2001:db8::1"],
             ["gw", "10.0.0.1/8"], ["gw", "10.0.0.0/33"], ["gw", "intranet"],
-            ["-i", "/nonexistent", "gw"], ["-F", "/nonexistent", "gw"], ["-F", "/etc", "gw"], ["-J", "gw", "gw"],
+            ["-i", "/nonexistent", "gw"], ["-F", "/nonexistent", "gw"], ["-F", "/etc", "gw"], ["-J", "gw", "gw"], ["-J", "192.0.2.1", "stauts"],
             ["-o", "Prot=1", "gw"], ["-o", "Port=x", "gw"], ["-o", "", "gw"], ["-o", "Host=x", "gw"], ["-o", "StrictHostKeyChecking=maybe", "gw"],
             ["-o", "IdentityFile=/k/%x", "gw"], ["-o", "UserKnownHostsFile=\"/a", "gw"],
             ["-f", "gw", "--", "true"], ["gw", "--", "no-such-command"], ["gw", "--", "/no/such/command"], ["gw", "--", "/etc/passwd"], ["gw", "--", "/etc"],
