@@ -96,7 +96,7 @@ public sealed class GatewayChain : IDisposable
         File.WriteAllLines(file,
         [
             $"ListenAddress {Address(i)}", $"Port {Port}", $"HostKey {_state}/{i}.pem", $"AuthorizedKeysFile {_lab.State}/gw/authorized_keys/%u",
-            $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"Route 10.98.{i}.0/24",
+            $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"LeaseFile {_state}/{i}.leases", $"Route 10.98.{i}.0/24",
             i < Length ? $"AllowRelay {Address(i + 1)}:{Port}" : $"# the last one",
         ]);
         string program = Path.Combine(Environment.GetEnvironmentVariable("PVPN_OUT") ?? "out", "pvpn-server.dll");
