@@ -101,8 +101,9 @@ public sealed class GatewayChain : IDisposable
         ]);
         string program = Path.Combine(Environment.GetEnvironmentVariable("PVPN_OUT") ?? "out", "pvpn-server.dll");
         Process server = Start(_lab.Prefix + Text(i), "dotnet", program, "--config", file);
-        while (server.StandardError.ReadLine() is { } line && !line.Contains("ready", StringComparison.Ordinal)) { }
-        Assert.False(server.HasExited, $"gateway {i} did not start");
+        var said = new List<string>();
+        while (server.StandardError.ReadLine() is { } line && line != "pvpn-server: ready") said.Add(line);
+        Assert.False(server.HasExited, $"gateway {i} did not start: {string.Join("; ", said)}");
         _ = server.StandardError.ReadToEndAsync();
     }
 
