@@ -272,6 +272,7 @@ start_server() {
 Port 443
 HostKey $LAB_STATE/gw/host_key.pem
 AuthorizedKeysFile $LAB_STATE/gw/authorized_keys/%u
+LeaseFile $LAB_STATE/gw/leases
 AddressPool 10.77.0.0/16
 AddressPool6 fd77::/64
 Route 10.99.2.0/24

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using PersonalVpn.Server.Resume;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Tls;
 using PersonalVpn.UserAuth;
@@ -15,8 +16,9 @@ internal sealed class HostKey : IDisposable
 
     private readonly X509Certificate2 _certificate;
 
-    private HostKey(X509Certificate2 certificate, X509Certificate2Collection chain)
+    private HostKey(X509Certificate2 certificate, X509Certificate2Collection chain, byte[] ticketKey)
     {
+        TicketKey = ticketKey;
         _certificate = certificate;
         PublicKey = UserAuth.PublicKey.FromSubjectPublicKeyInfo(certificate.PublicKey.ExportSubjectPublicKeyInfo());
         TlsContext = SslStreamCertificateContext.Create(certificate, chain, offline: true);
@@ -26,7 +28,13 @@ internal sealed class HostKey : IDisposable
     /// <summary>What clients pin.</summary>
     public UserAuth.PublicKey PublicKey { get; }
 
+    /// <summary>Which key this is, as part of a file's name.</summary>
+    public string FileNamePart => Convert.ToHexStringLower(SHA256.HashData(PublicKey.Blob.Span))[..16];
+
     public SslStreamCertificateContext TlsContext { get; }
+
+    /// <summary>Seals resumption tickets: derived from the private key, the same after a restart.</summary>
+    public byte[] TicketKey { get; }
 
     /// <summary>What a user's signature is bound to.</summary>
     public byte[] CertificateHash { get; }
@@ -40,13 +48,13 @@ internal sealed class HostKey : IDisposable
         try
         {
             using AsymmetricAlgorithm key = File.Exists(keyPath) && new FileInfo(keyPath).Length > 0 ? Read(keyPath) : Create(keyPath);
-            if (certificatePath is null) return new HostKey(SelfSigned(key), []);
+            if (certificatePath is null) return new HostKey(SelfSigned(key), [], TicketKeyOf(key));
             var chain = new X509Certificate2Collection();
             chain.ImportFromPemFile(certificatePath);
             if (chain.Count == 0) throw new ConfigurationException($"{certificatePath}: no PEM certificate in it");
             using X509Certificate2 leaf = chain[0];
             chain.RemoveAt(0);
-            return new HostKey(WithKey(leaf, key), chain);
+            return new HostKey(WithKey(leaf, key), chain, TicketKeyOf(key));
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
@@ -59,6 +67,14 @@ internal sealed class HostKey : IDisposable
     }
 
     public void Dispose() => _certificate.Dispose();
+
+    // The same bytes for the same key, whatever form its file has.
+    private static byte[] TicketKeyOf(AsymmetricAlgorithm key)
+    {
+        byte[] secret = key is RSA rsa ? rsa.ExportParameters(true).D! : ((ECDsa)key).ExportParameters(true).D!;
+        try { return TicketSealer.DeriveKey(secret); }
+        finally { CryptographicOperations.ZeroMemory(secret); }
+    }
 
     private static AsymmetricAlgorithm Read(string path)
     {

@@ -6,6 +6,7 @@ using PersonalVpn.Server.Configuration;
 using PersonalVpn.Server.Control;
 using PersonalVpn.Server.Egress;
 using PersonalVpn.Server.Inject;
+using PersonalVpn.Server.Resume;
 using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
@@ -33,7 +34,7 @@ internal sealed partial class ServerDaemon : IDisposable
     private readonly List<Listener> _listeners = [];
     private readonly ControlSocket _control;
     private readonly ManualResetEventSlim _stop = new();
-    private long _nextId;
+    private long _nextId, _touched;
 
     public ServerDaemon(ServerConfig config, string? configPath, ILogger log, Action<LogLevel> setLogLevel)
     {
@@ -42,7 +43,9 @@ internal sealed partial class ServerDaemon : IDisposable
         _log = log;
         _control = new ControlSocket(config.ControlSocket, this, log);
         _hostKey = HostKey.Load(config.HostKey, config.Certificate);
-        _registry = new SessionRegistry(config);
+        IReadOnlyList<Lease> former = [];
+        LeaseFile file = config.LeaseFile is { } path ? LeaseFile.Open(path.Replace("%f", _hostKey.FileNamePart, StringComparison.Ordinal), log, out former) : LeaseFile.None(log);
+        _registry = new SessionRegistry(config, new LeaseBook(new TicketSealer(_hostKey.TicketKey), file), former);
         _startups = new Startups(config.MaxStartups, config.StartupsFrom, config.StartupsRate);
         // A session belongs to one loop, and so to one queue of the device, up and down.
         _network = new ServerNetwork(config, _registry.Pools, Math.Clamp(Environment.ProcessorCount, 1, MaxLoops), log);
@@ -61,7 +64,7 @@ internal sealed partial class ServerDaemon : IDisposable
         for (int i = 0; i < _loops.Length; i++) _loops[i].Events.Register(_network.Queues[i].Fd, EpollEvents.EPOLLIN, _captures[i]);
         string[] addresses = Config.ListenAddresses.Count > 0 ? [.. Config.ListenAddresses] : File.Exists("/proc/net/if_inet6") ? ["::"] : ["0.0.0.0"];
         foreach (string address in addresses) _listeners.Add(new Listener(new IPEndPoint(IPAddress.Parse(address), Config.Port), this));
-        using var keepAlive = new Timer(_ => KeepAlive(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        using var keepAlive = new Timer(_ => EverySecond(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         _control.Start();
         LogStarted(string.Join(", ", addresses), Config.Port, _hostKey.PublicKey.Fingerprint, _network.Queues[0].Name);
         ready();
@@ -81,7 +84,7 @@ internal sealed partial class ServerDaemon : IDisposable
             {
                 (ServerConfig next, IReadOnlyList<string> needRestart) = ServerReload.Merge(Config, ServerConfigReader.Load(_configPath), _registry.Pools.Select(p => p.Pool));
                 ServerContext context = NewContext(next);
-                _registry.MaxSessions = next.MaxSessions;
+                _registry.Limit(next);
                 _startups.Limit(next.MaxStartups, next.StartupsFrom, next.StartupsRate);
                 _context = context;
                 _setLogLevel(next.LogLevel);
@@ -113,6 +116,7 @@ internal sealed partial class ServerDaemon : IDisposable
             l.Injector.Dispose();
         }
         _network.Dispose();
+        _registry.Dispose();
         _hostKey.Dispose();
         _stop.Dispose();
     }
@@ -125,6 +129,17 @@ internal sealed partial class ServerDaemon : IDisposable
         if (banner.Length > ProtocolConstants.MaxText / 4) banner = banner[..(ProtocolConstants.MaxText / 4)];
         var authenticator = new UserAuthenticator(config.AuthorizedKeysFile, strictModes: config.StrictModes);
         return new ServerContext(config, _hostKey, authenticator, _registry, banner, _log);
+    }
+
+    private void EverySecond()
+    {
+        _registry.ForgetExpired();
+        if (Environment.TickCount64 - _touched >= 5000)
+        {
+            _touched = Environment.TickCount64;
+            _registry.Touch();
+        }
+        KeepAlive();
     }
 
     // ClientAliveInterval: a client that was silent is asked, and given up after ClientAliveCountMax intervals.

@@ -4,6 +4,12 @@ namespace PersonalVpn.Cli;
 internal sealed class UserError(string message, int exitCode = ExitCodes.Failure) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
+
+    /// <summary>True when the same may succeed later: the path or the server was away, nobody said no.</summary>
+    public bool MayPass { get; init; }
+
+    /// <summary>The same error, of that kind.</summary>
+    public UserError Passing() => new(Message, ExitCode) { MayPass = true };
 }
 
 /// <summary>The contract's exit codes.</summary>

@@ -49,7 +49,7 @@ _pvpn_named_gateways() {
 _pvpn() {
     local cur prev word subcommand="" gateway="" i words_file=""
     local subcommands="status down check"
-    local keywords="ConnectTimeout ForwarderSocket HostName IdentitiesOnly IdentityAgent IdentityFile Port ProxyJump Route
+    local keywords="ConnectTimeout ForwarderSocket HostName IdentitiesOnly IdentityAgent IdentityFile Port ProxyJump Reconnect Route
         ServerAliveCountMax ServerAliveInterval StrictHostKeyChecking User UserKnownHostsFile"
     # The words as typed: user@gateway:port, Key=Value and --opt are one each, whatever COMP_WORDBREAKS says.
     local line=${COMP_LINE:0:COMP_POINT} typed=()

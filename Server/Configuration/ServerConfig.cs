@@ -71,6 +71,12 @@ internal sealed record ServerConfig
     /// <summary>Per cent of newcomers for whom one has to, there; it rises to all of them at <see cref="MaxStartups"/>.</summary>
     public int StartupsRate { get; init; } = 100;
 
+    /// <summary>How long a lost session can be resumed; zero: not at all.</summary>
+    public TimeSpan TicketLifetime { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Where leases are kept over a restart, with %f for the host key (servers of one machine must not share one); null: nowhere.</summary>
+    public string? LeaseFile { get; init; } = "/var/lib/pvpn-server/leases-%f";
+
     public string ControlSocket { get; init; } = "/run/pvpn/server.sock";
     public string? Banner { get; init; }
     public LogLevel LogLevel { get; init; } = LogLevel.Information;

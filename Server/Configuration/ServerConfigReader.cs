@@ -16,7 +16,7 @@ internal sealed class ServerConfigReader
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
         "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
-        "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "Match", "Include",
+        "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "TicketLifetime", "LeaseFile", "Match", "Include",
     ];
 
     private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser", "Include"];
@@ -152,6 +152,8 @@ internal sealed class ServerConfigReader
             "logingracetime" => _config with { LoginGraceTime = line.Time() },
             "maxsessions" => _config with { MaxSessions = line.Number(1, 1_000_000) },
             "maxstartups" => Startups(line),
+            "ticketlifetime" => _config with { TicketLifetime = line.Time() },
+            "leasefile" => _config with { LeaseFile = line.Value == "none" ? null : line.AbsolutePath() },
             "controlsocket" => _config with { ControlSocket = line.AbsolutePath() },
             "banner" => _config with { Banner = line.Value == "none" ? null : line.AbsolutePath() },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },

@@ -30,6 +30,7 @@ internal static class ServerReload
             ("AddressPool6", running.AddressPool6 == read.AddressPool6),
             ("Egress", running.Egress == read.Egress),
             ("Inject", running.Inject == read.Inject),
+            ("LeaseFile", running.LeaseFile == read.LeaseFile),
             ("ControlSocket", running.ControlSocket == read.ControlSocket),
         ];
         ServerConfig merged = read with
@@ -42,6 +43,7 @@ internal static class ServerReload
             AddressPool6 = running.AddressPool6,
             Egress = running.Egress,
             Inject = running.Inject,
+            LeaseFile = running.LeaseFile,
             ControlSocket = running.ControlSocket,
         };
         return (merged, [.. fixedOnes.Where(f => !f.Same).Select(f => f.Keyword)]);

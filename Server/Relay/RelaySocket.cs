@@ -42,7 +42,7 @@ internal static class RelaySocket
             }
             socket.Dispose();
         }
-        throw new SessionRefusedException(CloseReason.NotPermitted, $"{name} cannot be reached from this gateway: {problem}");
+        throw new SessionRefusedException(CloseReason.Unreachable, $"{name} cannot be reached from this gateway: {problem}");
     }
 
     /// <summary>For either end of a relay.</summary>

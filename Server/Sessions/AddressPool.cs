@@ -50,6 +50,9 @@ internal sealed class AddressPool
         return null;
     }
 
+    /// <summary>Takes this very address, for a user who had it before; false when it is taken or none of this pool.</summary>
+    public bool Reserve(IpAddr address, string user) => IsGivable(address) && Try(address, user, []);
+
     /// <summary>Gives an address back; the user's next session prefers it.</summary>
     public void Release(IpAddr address) => _taken.Remove(address);
 

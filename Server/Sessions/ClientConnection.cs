@@ -31,6 +31,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
 {
     private readonly ILogger _log = server.Log;
     private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer).ToString();
+    private LoggedIn? _login;
     private Session? _session;
     private NonBlockingStream? _target;
 
@@ -68,6 +69,8 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         {
             authenticated();
             if (_session is not null) server.Registry.Remove(_session);
+            // A login that led to nothing leaves nothing, but for a session that somebody wanted to come back to.
+            else if (_login is not null) server.Registry.Abandon(_login.Lease, id, over: !_login.Resumed);
             Dispose();
             await tls.DisposeAsync().ConfigureAwait(false);
             await transport.DisposeAsync().ConfigureAwait(false);
@@ -95,33 +98,35 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
 
     private async Task OpenAsync(ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
     {
-        LoggedIn who = await Login.RunAsync(control, server.Authenticator, server.HostKey.CertificateHash, server.Banner,
-            peer.Address.IsIPv4MappedToIPv6 ? peer.Address.MapToIPv4() : peer.Address, (user, why) => LogAuthFailed(user, _peer, why), cancel).ConfigureAwait(false);
+        LoggedIn who = await Login.RunAsync(control, server, id, peer.Address.IsIPv4MappedToIPv6 ? peer.Address.MapToIPv4() : peer.Address,
+            (user, why) => LogAuthFailed(user, _peer, why), cancel).ConfigureAwait(false);
+        _login = who;
+        await control.SendAsync(new TicketMessage(server.Registry.Issue(who.Lease)).Encode(), cancel).ConfigureAwait(false);
         UserPolicy policy = UserPolicy.For(server.Config, who.User, who.Key.Options);
         (FrameType asked, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel, FrameType.Relay).ConfigureAwait(false);
         if (asked == FrameType.Relay)
         {
-            await RelayAsync(RelayMessage.Decode(body), who.User, policy, control, tls, transport, cancel).ConfigureAwait(false);
+            await RelayAsync(RelayMessage.Decode(body), who, policy, control, tls, transport, cancel).ConfigureAwait(false);
             return;
         }
-        _session = new Session(id, who.User, _peer, policy, tls, transport);
+        _session = new Session(id, who.User, _peer, policy, tls, transport) { Lease = who.Lease };
         await control.SendAsync(Configure(_session, OpenMessage.Decode(body)), cancel).ConfigureAwait(false);
         // The client may not be able to use the addresses; it asks again before it sends its first packet.
         _session.Reopen = open => Configure(_session, open);
     }
 
     // What is refused here is refused before the first byte was relayed, and in one line of the log.
-    private async Task RelayAsync(RelayMessage message, string user, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
+    private async Task RelayAsync(RelayMessage message, LoggedIn who, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
     {
         string to = $"{StderrLoggerProvider.OneLine(message.Host)}:{message.Port}";
-        var session = new Session(id, user, _peer, policy, tls, transport) { RelayTo = to };
+        var session = new Session(id, who.User, _peer, policy, tls, transport) { RelayTo = to, Lease = who.Lease };
         // Counted before anything is looked up or connected: MaxSessionsPerUser bounds that, too.
         server.Registry.AddRelay(session);
         _session = session;
-        IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(user, message.Host, message.Port, cancel).ConfigureAwait(false);
+        IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(who.User, message.Host, message.Port, cancel).ConfigureAwait(false);
         _target = await RelaySocket.ConnectAsync(places, to, loop.Events, cancel).ConfigureAwait(false);
         await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
-        LogRelayed(id, user, _peer, to, _target.Socket.RemoteEndPoint?.ToString() ?? "");
+        LogRelayed(id, who.User, _peer, to, _target.Socket.RemoteEndPoint?.ToString() ?? "");
         if (!control.Buffer.IsEmpty) throw new ProtocolException("bytes after RELAY before RELAYED");
     }
 
@@ -142,7 +147,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         server.Registry.Assign(session, open.Avoid);
         var config = new ConfigMessage(session.AddressV4, session.AddressV6, ProtocolConstants.DefaultMtu,
             (ushort)Math.Min(server.Config.ClientAliveInterval.TotalSeconds, ushort.MaxValue), (byte)server.Config.ClientAliveCountMax, routes);
-        LogOpened(session.Id, session.User, _peer, string.Join(' ', new[] { session.AddressV4, session.AddressV6 }.Where(a => a is not null)), string.Join(' ', routes));
+        LogOpened(session.Id, session.User, _peer, _login!.Resumed ? "again has" : "has", string.Join(' ', new[] { session.AddressV4, session.AddressV6 }.Where(a => a is not null)), string.Join(' ', routes));
         return config.Encode();
     }
 
@@ -217,8 +222,8 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     [LoggerMessage(800, LogLevel.Warning, "authentication failed for user '{User}' from {Peer}: {Why}")]
     private partial void LogAuthFailed(string user, string peer, string why);
 
-    [LoggerMessage(801, LogLevel.Information, "session {Id}: user {User} from {Peer} has {Addresses}, routes {Routes}")]
-    private partial void LogOpened(long id, string user, string peer, string addresses, string routes);
+    [LoggerMessage(801, LogLevel.Information, "session {Id}: user {User} from {Peer} {Has} {Addresses}, routes {Routes}")]
+    private partial void LogOpened(long id, string user, string peer, string has, string addresses, string routes);
 
     [LoggerMessage(806, LogLevel.Information, "session {Id}: user {User} from {Peer} is relayed to {Target} ({Address})")]
     private partial void LogRelayed(long id, string user, string peer, string target, string address);

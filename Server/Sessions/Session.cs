@@ -3,6 +3,7 @@ using System.Net.Security;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Server.Inject;
+using PersonalVpn.Server.Resume;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Server.Sessions;
@@ -50,6 +51,13 @@ internal sealed class Session : IDisposable
     public string User { get; }
     public string Peer { get; }
     public UserPolicy Policy { get; }
+
+    /// <summary>What outlives this session, so that it can be resumed.</summary>
+    public required Lease Lease { get; init; }
+
+    /// <summary>True once there is nothing to come back to: the client said goodbye, or was told to go.</summary>
+    public bool IsOver { get; private set; }
+
     public IpAddr? AddressV4 { get; set; }
     public IpAddr? AddressV6 { get; set; }
     public DateTimeOffset Since { get; } = DateTimeOffset.UtcNow;
@@ -153,6 +161,7 @@ internal sealed class Session : IDisposable
     /// </summary>
     public void Close(CloseReason reason, string text)
     {
+        if (reason is not (CloseReason.ShuttingDown or CloseReason.Timeout or CloseReason.Resumed or CloseReason.InternalError)) IsOver = true;
         if (RelayTo is not null)
         {
             _closeText = text;
@@ -225,6 +234,7 @@ internal sealed class Session : IDisposable
                 case FrameType.Pong:
                     break;
                 case FrameType.Close:
+                    IsOver = true;
                     return "the client says: " + CloseMessage.Decode(body).Text;
                 default:
                     return Refuse($"frame {type} has no place here");

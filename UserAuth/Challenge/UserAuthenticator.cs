@@ -109,18 +109,35 @@ public sealed class UserAuthenticator
     {
         long start = Stopwatch.GetTimestamp();
         AuthDecision decision = Decide(user, offered, signatureAlgorithm, signature.Span, challenge, peer, now);
-        if (!decision.Allowed)
-        {
-            long step = MinimumAnswerTime.Ticks;
-            long steps = (Stopwatch.GetElapsedTime(start).Ticks / step) + 1;
-            // Task.Delay counts whole milliseconds and may end early by a part of one.
-            while (Stopwatch.GetElapsedTime(start).Ticks is var passed && passed < steps * step)
-            {
-                TimeSpan rest = TimeSpan.FromTicks((steps * step) - passed) + TimeSpan.FromMilliseconds(1);
-                await Task.Delay(rest, cancellationToken).ConfigureAwait(false);
-            }
-        }
+        if (!decision.Allowed) await HoldBackAsync(start, cancellationToken).ConfigureAwait(false);
         return decision;
+    }
+
+    /// <summary>Waits for the next multiple of <see cref="MinimumAnswerTime"/> after the start of an attempt.</summary>
+    /// <param name="start">Stopwatch timestamp of the attempt's start.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public static async Task HoldBackAsync(long start, CancellationToken cancellationToken = default)
+    {
+        long step = MinimumAnswerTime.Ticks;
+        long steps = (Stopwatch.GetElapsedTime(start).Ticks / step) + 1;
+        // Task.Delay counts whole milliseconds and may end early by a part of one.
+        while (Stopwatch.GetElapsedTime(start).Ticks is var passed && passed < steps * step)
+        {
+            TimeSpan rest = TimeSpan.FromTicks((steps * step) - passed) + TimeSpan.FromMilliseconds(1);
+            await Task.Delay(rest, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Whether a key that has proven itself before would be let in now: is it still listed, not expired, allowed from there?</summary>
+    /// <param name="user">User name it logged in as.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="peer">Where the connection comes from.</param>
+    /// <param name="now">The present.</param>
+    public AuthDecision Recheck(string user, PublicKey key, IPAddress peer, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(peer);
+        return Look(UserName.IsValid(user, out string nameError) ? user : null, nameError, key, peer, now);
     }
 
     private AuthDecision Look(string? user, string nameError, PublicKey? key, IPAddress peer, DateTimeOffset now)

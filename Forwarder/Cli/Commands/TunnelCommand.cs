@@ -49,22 +49,29 @@ internal sealed class TunnelCommand : IDisposable
     private int Run(StopSignals stop)
     {
         foreach ((string keyword, string value) in _config.Effective()) _messages.VeryVerbose($"{keyword} {value}");
-        using ForwarderClient forwarder = ForwarderClient.Connect(_config.ForwarderSocket);
-        GatewayConnection? gateway = null;
+        using var memory = new LoginMemory();
+        var connector = new ChainConnector([_chain], memory, _messages);
+        using var keeper = new TunnelKeeper(_chain[^1].Name, _destinations, _config, connector, _messages);
+        ForwarderClient forwarder = ForwarderClient.Connect(_config.ForwarderSocket);
+        Arrival? arrival = null;
         try
         {
             stop.Arm(() =>
             {
                 _messages.Dispose();
                 forwarder.Socket.Shutdown();
-                gateway?.Socket.Shutdown();
+                connector.Abort();
+                arrival?.Connection.Socket.Shutdown();
             });
-            Hop first = _chain[0];
-            using (_messages.Step($"connecting to {first.Name}"))
-                gateway = GatewayConnection.Open(first.Host, first.Port, first.Config.ConnectTimeout, forwarder, _messages.Verbose);
-            OpenedTunnel tunnel = Establish(ref gateway, forwarder);
-            using (tunnel.Channel)
-            using (tunnel.Device) return Keep(gateway!, forwarder, tunnel, stop);
+            arrival = connector.Connect(forwarder);
+            OpenedTunnel tunnel = arrival.Login.Then($"opening the tunnel to {arrival.Last.Name}",
+                () => new TunnelOpener(arrival, _chain[^1].Name, _destinations, _messages.Verbose).OpenAsync(forwarder, null, CancellationToken.None));
+            stop.Arm(null);
+            memory.Unattended = true;
+            _messages.Settle();
+            keeper.Start(forwarder, tunnel, arrival.Connection);
+            Say(arrival, tunnel);
+            return keeper.Keep(_program is null ? null : () => CommandRunner.Start(_program, _invocation.Command, stop), stop);
         }
         catch (Exception) when (stop.Requested is { } signal)
         {
@@ -72,44 +79,17 @@ internal sealed class TunnelCommand : IDisposable
         }
         finally
         {
-            gateway?.Dispose();
+            arrival?.Connection.Dispose();
+            forwarder.Dispose();
             if (_invocation.Verbosity > 1) _messages.VeryVerbose(MemoryReport.Line());
         }
     }
 
-    // Everything until packets can flow: through each gateway to the next one, and from the last one addresses and routes.
-    private OpenedTunnel Establish(ref GatewayConnection? gateway, ForwarderClient forwarder)
+    private void Say(Arrival arrival, OpenedTunnel tunnel)
     {
-        for (int i = 0; ; i++)
-        {
-            Hop hop = _chain[i];
-            GatewayConnection connection = gateway!;
-            var login = new HopLogin(hop, connection, _messages);
-            login.Run();
-            if (i == _chain.Count - 1)
-            {
-                return login.Then($"opening the tunnel to {hop.Name}", () =>
-                    TunnelOpener.RunAsync(connection.Control, forwarder, hop.Name, hop.User, _chain.Take(i).Select(h => h.Name), _destinations, _messages.Verbose, CancellationToken.None));
-            }
-            Hop next = _chain[i + 1];
-            gateway = login.Then($"connecting to {next.Name} through {hop.Name}", () => connection.ThroughAsync(next.Host, next.Port, CancellationToken.None));
-        }
-    }
-
-    private int Keep(GatewayConnection gateway, ForwarderClient forwarder, OpenedTunnel tunnel, StopSignals stop)
-    {
-        var pump = new PacketPump(gateway, tunnel.Channel, tunnel.Device);
-        string routes = string.Join(' ', tunnel.Routes);
-        Hop last = _chain[^1];
-        var keeper = new TunnelKeeper(forwarder, last.Name, routes, _messages);
-        stop.Arm(null);
-        pump.Start();
-        string address = string.Join(',', new[] { tunnel.Config.AddressV4, tunnel.Config.AddressV6 }.Where(a => a is not null));
-        string via = _chain.Count > 1 ? " through " + string.Join(", ", _chain.SkipLast(1).Select(h => h.Name)) : "";
-        _messages.Announce($"connected to {last.Name} as {last.User}{via}, address {address}, routes {routes}", always: Background.IsChild);
+        string via = arrival.Chain.Count > 1 ? " through " + string.Join(", ", arrival.Chain.SkipLast(1).Select(h => h.Name)) : "";
+        _messages.Announce($"connected to {_chain[^1].Name} as {arrival.Last.User}{via}, address {TunnelKeeper.Addresses(tunnel.Config)}, routes {string.Join(' ', tunnel.Routes)}",
+            always: Background.IsChild);
         if (Background.IsChild) Background.Detach();
-        using var keepAlive = KeepAlive.Start(pump, gateway.Socket,
-            _config.ServerAliveInterval ?? TimeSpan.FromSeconds(tunnel.Config.KeepAliveSeconds), _config.ServerAliveCountMax ?? tunnel.Config.KeepAliveCount);
-        return keeper.Keep(pump, keepAlive, _program is null ? null : () => CommandRunner.Start(_program, _invocation.Command, stop), stop);
     }
 }

@@ -14,7 +14,7 @@ internal sealed class ClientConfig
     private static readonly string[] Keywords =
     [
         "Host", "HostName", "Port", "User", "IdentityFile", "IdentitiesOnly", "IdentityAgent", "ProxyJump", "ConnectTimeout",
-        "StrictHostKeyChecking", "UserKnownHostsFile", "Route", "ServerAliveInterval", "ServerAliveCountMax", "Include", "ForwarderSocket",
+        "StrictHostKeyChecking", "UserKnownHostsFile", "Route", "ServerAliveInterval", "ServerAliveCountMax", "Reconnect", "Include", "ForwarderSocket",
     ];
 
     /// <summary>The manual page of all this.</summary>
@@ -54,6 +54,10 @@ internal sealed class ClientConfig
     public TimeSpan ConnectTimeout => Get("ConnectTimeout")?.Time() ?? TimeSpan.FromSeconds(15);
     public TimeSpan? ServerAliveInterval => Get("ServerAliveInterval")?.Time();
     public int? ServerAliveCountMax => Get("ServerAliveCountMax")?.Number(1, 1000);
+
+    /// <summary>Whether a lost connection is made again.</summary>
+    public bool Reconnect => Get("Reconnect")?.YesNo() ?? true;
+
     public string ForwarderSocket => Get("ForwarderSocket") is { } l ? Tokens.Path(l, l.Text()) : ForwarderProtocol.DefaultSocket;
 
     public HostKeyChecking StrictHostKeyChecking => Get("StrictHostKeyChecking") is not { } l ? HostKeyChecking.Ask : l.Value.ToLowerInvariant() switch
@@ -112,6 +116,7 @@ internal sealed class ClientConfig
         if (IdentityAgent is { } agent) yield return new("IdentityAgent", agent);
         foreach (string file in IdentityFiles.Count > 0 ? IdentityFiles : UsualKeys.Select(k => System.IO.Path.Combine(_home, k))) yield return new("IdentityFile", file);
         if (ProxyJump is { } hops) yield return new("ProxyJump", hops);
+        yield return new("Reconnect", Reconnect ? "yes" : "no");
         foreach (string route in Routes) yield return new("Route", route);
         if (ServerAliveCountMax is { } count) yield return new("ServerAliveCountMax", Text(count));
         if (ServerAliveInterval is { } interval) yield return new("ServerAliveInterval", Text((int)interval.TotalSeconds));

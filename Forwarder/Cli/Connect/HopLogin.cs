@@ -8,7 +8,7 @@ namespace PersonalVpn.Cli.Connect;
 /// What is done at one gateway of a chain, in its words when it fails: trust, login, then the way on. The waits are bounded by
 /// ConnectTimeout: past it the socket is shut.
 /// </summary>
-internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages messages)
+internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemory memory, Messages messages)
 {
     private bool _silent;
 
@@ -16,9 +16,9 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages m
     /// <exception cref="UserError">The server is not to be trusted, refuses, or was lost.</exception>
     public void Run()
     {
-        ServerTrust.Check(hop.Host, hop.Port, connection.Certificate, hop.Config, messages.Say);
-        var identities = new Identities(hop.Config, Program.Home, messages.Say, messages.Verbose);
-        Guard(() => UserLogin.RunAsync(connection.Control, connection.Certificate.Der, hop.User, hop.Name, identities, messages.Say, messages.Verbose,
+        ServerTrust.Check(hop, connection.Certificate, memory, messages.Say);
+        var identities = new Identities(hop.Config, Program.Home, ask: !memory.Unattended, messages.Say, messages.Verbose);
+        Guard(() => new UserLogin(connection.Control, hop, memory, messages).RunAsync(connection.Certificate.Der, identities,
             () => Limit($"logging in to {hop.Name} as {hop.User}"), CancellationToken.None));
     }
 
@@ -49,7 +49,7 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages m
         }
         catch (PeerClosedException e)
         {
-            throw new UserError($"{hop.User}@{hop.Name}: refused by the server: {e.Message}");
+            throw new UserError($"{hop.User}@{hop.Name}: refused by the server: {e.Message}") { MayPass = !ChainConnector.IsFinal(e.Reason) };
         }
         catch (ProtocolException e)
         {
@@ -57,15 +57,15 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages m
         }
         catch (Exception e) when (_silent && e is IOException or UserError)
         {
-            throw new UserError($"{hop.Name} did not answer during login within {hop.Config.ConnectTimeout.TotalSeconds:0} s (ConnectTimeout); is it a pvpn-server, and not overloaded?");
+            throw new UserError($"{hop.Name} did not answer during login within {hop.Config.ConnectTimeout.TotalSeconds:0} s (ConnectTimeout); is it a pvpn-server, and not overloaded?") { MayPass = true };
         }
         catch (EndOfStreamException)
         {
-            throw new UserError($"{hop.Name} closed the connection during login; its log says why");
+            throw new UserError($"{hop.Name} closed the connection during login; its log says why") { MayPass = true };
         }
         catch (IOException e)
         {
-            throw new UserError($"the connection to {hop.Name} was lost during login: {(e.InnerException ?? e).Message}; try again");
+            throw new UserError($"the connection to {hop.Name} was lost during login: {(e.InnerException ?? e).Message}; try again") { MayPass = true };
         }
     }
 }

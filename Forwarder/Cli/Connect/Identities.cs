@@ -7,9 +7,10 @@ namespace PersonalVpn.Cli.Connect;
 
 /// <summary>
 /// The user's keys in the order in which they are tried: those of the agent (first the ones that -i names), then -i / IdentityFile,
-/// then the usual files. Loaded one by one, when it is their turn: no passphrase is asked for a key that is not needed.
+/// then the usual files. Loaded one by one, when it is their turn: no passphrase is asked for a key that is not needed, and none at all
+/// where nobody is there to be asked.
 /// </summary>
-internal sealed class Identities(ClientConfig config, string home, Action<string> say, Action<string> verbose)
+internal sealed class Identities(ClientConfig config, string home, bool ask, Action<string> say, Action<string> verbose)
 {
     /// <summary>What was wrong with keys that could not be used, for the final message.</summary>
     public List<string> Problems { get; } = [];
@@ -36,7 +37,7 @@ internal sealed class Identities(ClientConfig config, string home, Action<string
         {
             // Offered from the agent already: the server's answer would be the same, and a passphrase asked for nothing.
             if (named.TryGetValue(file, out PublicKey? known) && tried.Contains(known)) continue;
-            if (!PrivateKeyFile.TryLoad(file, PassphrasePrompt.Ask, out IUserIdentity? identity, out string error, Encrypted))
+            if (!PrivateKeyFile.TryLoad(file, ask ? PassphrasePrompt.Ask : null, out IUserIdentity? identity, out string error, ask ? Encrypted : null))
             {
                 Problems.Add(error);
                 if (explicitFiles) Warnings.Add(error);

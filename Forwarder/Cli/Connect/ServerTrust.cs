@@ -17,12 +17,23 @@ namespace PersonalVpn.Cli.Connect;
 /// </summary>
 internal static class ServerTrust
 {
-    public static void Check(string host, int port, ServerCertificateObserver certificate, ClientConfig config, Action<string> say)
+    /// <summary>Judges a server's key.</summary>
+    /// <exception cref="UserError">It is not to be trusted.</exception>
+    public static void Check(Hop hop, ServerCertificateObserver certificate, LoginMemory memory, Action<string> say)
     {
+        (string host, int port, ClientConfig config) = (hop.Host, hop.Port, hop.Config);
         if (!PublicKey.TryFromSubjectPublicKeyInfo(certificate.PublicKeyInfo, out PublicKey? key, out string error))
             throw new UserError($"{host}: the server's key cannot be used: {error}");
         var known = new KnownHosts(config.KnownHostsFiles);
         KnownHostsAnswer answer = known.Check(host, port, key);
+        // Accepted before by this process, and nothing that is known speaks against it: the user is not asked twice.
+        if (answer.Verdict == KnownHostsVerdict.Unknown && memory.IsAccepted(hop, key)) return;
+        Judge(host, port, key, answer, certificate, config, known, say);
+        memory.Accept(hop, key);
+    }
+
+    private static void Judge(string host, int port, PublicKey key, KnownHostsAnswer answer, ServerCertificateObserver certificate, ClientConfig config, KnownHosts known, Action<string> say)
+    {
         switch (answer.Verdict)
         {
             case KnownHostsVerdict.Match:

@@ -13,50 +13,72 @@ internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix
 /// Asks the server for addresses and routes and the daemon for a tunnel with them. When an address is in use on this host (another
 /// user's tunnel to another server, a network of the host's), the server is asked for another one.
 /// </summary>
-internal static class TunnelOpener
+/// <param name="arrival">The connection to the last gateway.</param>
+/// <param name="name">What pvpnd and the user call the gateway.</param>
+/// <param name="destinations">What the user wants; none: what the server pushes.</param>
+/// <param name="verbose">For details.</param>
+internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<IpPrefix> destinations, Action<string> verbose)
 {
-    public static async Task<OpenedTunnel> RunAsync(ControlChannel control, ForwarderClient forwarder, string gateway, string user,
-        IEnumerable<string> chain, IReadOnlyList<IpPrefix> destinations, Action<string> verbose, CancellationToken cancel)
+    /// <summary>Both.</summary>
+    /// <param name="forwarder">Holds the tunnel from then on.</param>
+    /// <param name="config">The server's answer if it was asked already; else null.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<OpenedTunnel> OpenAsync(ForwarderClient forwarder, ConfigMessage? config, CancellationToken cancel)
     {
         var avoid = new List<IpAddr>();
         while (true)
         {
-            await control.SendAsync(new OpenMessage(avoid, destinations).Encode(), cancel).ConfigureAwait(false);
-            FrameType type;
-            byte[] body;
-            // The address may be one that others still send to; those packets may come before the answer that gives it to us.
-            do (type, body) = await control.ReceiveAsync(FrameType.Config, cancel, FrameType.Packet).ConfigureAwait(false);
-            while (type == FrameType.Packet);
-            ConfigMessage config = ConfigMessage.Decode(body);
-            IReadOnlyList<IpPrefix> routes = Usable(config, verbose);
-            if (routes.Count == 0) throw new UserError($"{gateway} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
+            config ??= await AskAsync(avoid, cancel).ConfigureAwait(false);
+            IReadOnlyList<IpPrefix> routes = Usable(config);
+            if (routes.Count == 0) throw new UserError($"{name} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
             try
             {
-                ForwarderReply reply = forwarder.Ask(new ForwarderRequest
-                {
-                    Operation = ForwarderOperation.Open,
-                    Gateway = gateway,
-                    User = user,
-                    AddressV4 = config.AddressV4?.ToString(),
-                    AddressV6 = config.AddressV6?.ToString(),
-                    Routes = [.. routes.Select(r => r.ToString())],
-                    Mtu = config.Mtu,
-                    Transport = "tls",
-                    Chain = [.. chain],
-                    FastPath = true,
-                }, -1, out int[] fds);
-                if (fds.Length == 0) throw new UserError("the forwarder sent no packet channel; are pvpn and pvpnd of the same version?");
-                return new OpenedTunnel(config, routes, LinuxSocket.FromFd(fds[0]), fds.Length > 1 ? TunDevice.FromFd(fds[1], reply.Device ?? "") : null);
+                return Open(forwarder, config, routes);
             }
             catch (ForwarderRefusedException e) when (e.Code == ForwarderError.AddressInUse && avoid.Count + 2 <= ProtocolConstants.MaxAvoid)
             {
-                verbose($"{e.Message}; asking {gateway} for another one");
+                verbose($"{e.Message}; asking {name} for another one");
                 avoid.AddRange(new[] { config.AddressV4, config.AddressV6 }.OfType<IpAddr>());
+                config = null;
             }
         }
     }
 
-    private static List<IpPrefix> Usable(ConfigMessage config, Action<string> verbose)
+    /// <summary>The server's half: addresses and routes.</summary>
+    /// <param name="avoid">Addresses that cannot be used here.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<ConfigMessage> AskAsync(IReadOnlyList<IpAddr> avoid, CancellationToken cancel)
+    {
+        ControlChannel control = arrival.Connection.Control;
+        await control.SendAsync(new OpenMessage(avoid, destinations).Encode(), cancel).ConfigureAwait(false);
+        FrameType type;
+        byte[] body;
+        // The address may be one that others still send to; those packets may come before the answer that gives it to us.
+        do (type, body) = await control.ReceiveAsync(FrameType.Config, cancel, FrameType.Packet).ConfigureAwait(false);
+        while (type == FrameType.Packet);
+        return ConfigMessage.Decode(body);
+    }
+
+    private OpenedTunnel Open(ForwarderClient forwarder, ConfigMessage config, IReadOnlyList<IpPrefix> routes)
+    {
+        ForwarderReply reply = forwarder.Ask(new ForwarderRequest
+        {
+            Operation = ForwarderOperation.Open,
+            Gateway = name,
+            User = arrival.Last.User,
+            AddressV4 = config.AddressV4?.ToString(),
+            AddressV6 = config.AddressV6?.ToString(),
+            Routes = [.. routes.Select(r => r.ToString())],
+            Mtu = config.Mtu,
+            Transport = "tls",
+            Chain = [.. arrival.Chain.SkipLast(1).Select(h => h.Name)],
+            FastPath = true,
+        }, -1, out int[] fds);
+        if (fds.Length == 0) throw new UserError("the forwarder sent no packet channel; are pvpn and pvpnd of the same version?");
+        return new OpenedTunnel(config, routes, LinuxSocket.FromFd(fds[0]), fds.Length > 1 ? TunDevice.FromFd(fds[1], reply.Device ?? "") : null);
+    }
+
+    private List<IpPrefix> Usable(ConfigMessage config)
     {
         var routes = new List<IpPrefix>();
         foreach (IpPrefix route in config.Routes)

@@ -19,6 +19,9 @@ internal sealed class ForwarderWatch : IDisposable
     /// <summary>True: taken down on purpose; false: the forwarder is gone.</summary>
     public Task<bool> Ended => _ended.Task;
 
+    /// <summary>The last word was read by somebody who waited for an answer.</summary>
+    public void TakenDown() => _ended.TrySetResult(true);
+
     public void Dispose() => _disposed = true;
 
     private void Watch()

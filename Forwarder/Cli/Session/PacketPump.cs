@@ -7,8 +7,8 @@ using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Cli.Session;
 
-/// <summary>Why the pump ended, and whether it was pvpnd that closed its side.</summary>
-internal sealed record PumpEnd(bool ByForwarder, string Reason);
+/// <summary>Why the pump ended, whether it was pvpnd that closed its side, and whether the server said that it is over.</summary>
+internal sealed record PumpEnd(bool ByForwarder, string Reason, bool IsFinal = false);
 
 /// <summary>
 /// The user's process as a packet path: one thread, no queue of its own.
@@ -175,7 +175,7 @@ internal sealed class PacketPump
                 return null;
             case FrameType.Close:
                 CloseMessage close = CloseMessage.Decode(body);
-                return Lost($"the server says: {(close.Text.Length > 0 ? close.Text : close.Reason.ToString())}");
+                return new PumpEnd(false, $"the server says: {(close.Text.Length > 0 ? close.Text : close.Reason.ToString())}", ChainConnector.IsFinal(close.Reason));
             default:
                 return Lost($"the server sent {type}, which has no place here");
         }

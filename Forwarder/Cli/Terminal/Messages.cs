@@ -8,7 +8,7 @@ namespace PersonalVpn.Cli.Terminal;
 /// </summary>
 internal sealed class Messages(int verbosity, bool quiet) : IDisposable
 {
-    private readonly ProgressLine? _progress =
+    private ProgressLine? _progress =
         !quiet && verbosity == 0 && Screen.IsLive(Console.IsErrorRedirected) ? new ProgressLine(Console.Error) : null;
 
     /// <summary>A message.</summary>
@@ -35,6 +35,13 @@ internal sealed class Messages(int verbosity, bool quiet) : IDisposable
         VeryVerbose(text);
         _progress?.Show(text);
         return _progress?.Shown;
+    }
+
+    /// <summary>The tunnel stands: the terminal is somebody else's now, and steps are told to -vv alone.</summary>
+    public void Settle()
+    {
+        _progress?.Dispose();
+        _progress = null;
     }
 
     /// <summary>No more steps.</summary>

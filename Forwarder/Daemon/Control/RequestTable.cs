@@ -31,6 +31,7 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
         new(ForwarderOperation.Mark,   Caller.Permitted,    1, Mark),
         new(ForwarderOperation.Open,   Caller.Permitted,    0, Open),
         new(ForwarderOperation.Close,  Caller.TunnelHolder, 0, Close),
+        new(ForwarderOperation.State,  Caller.TunnelHolder, 0, State),
         new(ForwarderOperation.Status, Caller.Anyone,       0, Status),
         new(ForwarderOperation.Check,  Caller.Anyone,       0, Check),
         new(ForwarderOperation.Down,   Caller.Anyone,       0, Down),
@@ -72,6 +73,12 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
         TunnelState tunnel = from.Tunnel!;
         from.Tunnel = null;
         manager.Remove([tunnel]);
+        return new Answer(new ForwarderReply());
+    }
+
+    private static Answer State(ControlConnection from, ForwarderRequest request, int fd)
+    {
+        from.Tunnel!.Reconnecting = request.Reconnecting ?? throw new RequestException(ForwarderError.BadRequest, "State says nothing; are pvpn and pvpnd of the same version?");
         return new Answer(new ForwarderReply());
     }
 

@@ -132,7 +132,7 @@ internal sealed partial class TunnelManager(TunnelTable table, KernelState kerne
         TunnelState? owned = table.All.FirstOrDefault(t => t.Uid == uid && KernelPlan.Claimed(t.Routes).Any(r => r.Contains(address)));
         RouteAnswer route = kernel.Netlink.GetRoute(address, uid);
         TunnelState? carrier = table.All.FirstOrDefault(t => t.Uid == uid && t.Device == route.OutInterface);
-        if (route.Error == 0 && carrier is not null) return new ForwarderReply { Verdict = carrier.IsUp ? CheckVerdict.Protected : CheckVerdict.Blocked, Gateway = carrier.Gateway };
+        if (route.Error == 0 && carrier is not null) return new ForwarderReply { Verdict = carrier is { IsUp: true, Reconnecting: false } ? CheckVerdict.Protected : CheckVerdict.Blocked, Gateway = carrier.Gateway };
         return route.Error != 0 && owned is not null
             ? new ForwarderReply { Verdict = CheckVerdict.Blocked, Gateway = owned.Gateway }
             : new ForwarderReply { Verdict = CheckVerdict.Direct };

@@ -48,6 +48,9 @@ internal sealed class TunnelState
 
     public bool IsUp => Channel is not null;
 
+    /// <summary>The owner's process is there, but has no connection to the server now; it says so itself. Changes no packet's way.</summary>
+    public bool Reconnecting { get; set; }
+
     public FlowTable Flows { get; } = new();
     public FragmentMemory Fragments { get; } = new();
     public TunnelCounters Counters { get; } = new();
@@ -64,7 +67,7 @@ internal sealed class TunnelState
         Gateway = Gateway,
         User = User,
         Uid = Uid,
-        State = IsUp ? "up" : "down",
+        State = !IsUp ? "down" : Reconnecting ? "reconnecting" : "up",
         Address = string.Join(',', Addresses),
         Routes = [.. Routes.Select(r => r.ToString())],
         Transport = Transport,

@@ -129,6 +129,12 @@ internal static class SockDiagH
 [CConstants("linux/rtnetlink.h")]
 internal static class RtnetlinkH
 {
+    internal const uint RTMGRP_LINK = 0x1;
+    internal const uint RTMGRP_IPV4_IFADDR = 0x10;
+    internal const uint RTMGRP_IPV4_ROUTE = 0x40;
+    internal const uint RTMGRP_IPV6_IFADDR = 0x100;
+    internal const uint RTMGRP_IPV6_ROUTE = 0x400;
+
     internal const ushort RTM_NEWLINK = 16;
     internal const ushort RTM_DELLINK = 17;
     internal const ushort RTM_GETLINK = 18;

@@ -15,14 +15,14 @@ internal sealed unsafe class NetlinkSocket : IDisposable
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(1 << 16);
     private uint _sequence;
 
-    /// <summary>Opens a socket of a netlink family (NETLINK_*).</summary>
+    /// <summary>Opens a socket of a netlink family (NETLINK_*), a member of these multicast groups (a mask, RTMGRP_*).</summary>
     /// <exception cref="LinuxException">socket or bind failed.</exception>
-    internal NetlinkSocket(int family, string what)
+    internal NetlinkSocket(int family, string what, uint groups = 0)
     {
         Socket = LinuxSocket.Create(SocketH.AF_NETLINK, SocketH.SOCK_RAW, family, what);
         try
         {
-            SockAddrNl address = new() { nl_family = SocketH.AF_NETLINK };
+            SockAddrNl address = new() { nl_family = SocketH.AF_NETLINK, nl_groups = groups };
             LinuxHandle.Check(Native.Bind(Socket, (byte*)&address, (uint)sizeof(SockAddrNl)), $"bind {what} socket");
             Socket.TrySetOption(NetlinkH.SOL_NETLINK, NetlinkH.NETLINK_EXT_ACK, 1); // explanations are welcome, not needed
         }

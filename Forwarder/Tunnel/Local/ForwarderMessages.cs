@@ -25,6 +25,9 @@ public enum ForwarderOperation
     /// <summary>Where do the caller's packets to an address go?</summary>
     Check,
 
+    /// <summary>Say of this connection's tunnel whether its connection to the server stands.</summary>
+    State,
+
     /// <summary>Remove the caller's tunnels to a gateway, or all of them.</summary>
     Down,
 }
@@ -61,6 +64,9 @@ public sealed record ForwarderRequest
 
     /// <summary>Open: the process can read the tunnel's device itself. The reply then may carry its descriptor behind the channel's.</summary>
     public bool FastPath { get; init; }
+
+    /// <summary>State: the connection to the server is lost, and being made again.</summary>
+    public bool? Reconnecting { get; init; }
 
     /// <summary>Check: the address asked about.</summary>
     public string? Destination { get; init; }

@@ -29,7 +29,7 @@ public static class FrameHeader
         FrameType.Packet => ProtocolConstants.OffloadSize + ProtocolConstants.MaxPacketSize,
         FrameType.Ping or FrameType.Pong => 8,
         FrameType.Hello or FrameType.Auth or FrameType.Open or FrameType.Close or
-            FrameType.Relay or FrameType.HelloReply or FrameType.AuthResult or FrameType.Config => ProtocolConstants.MaxControlBody,
+            FrameType.Relay or FrameType.Resume or FrameType.HelloReply or FrameType.AuthResult or FrameType.Config or FrameType.Ticket => ProtocolConstants.MaxControlBody,
         FrameType.Relayed => 0,
         _ => -1,
     };

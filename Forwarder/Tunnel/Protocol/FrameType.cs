@@ -18,6 +18,9 @@ public enum FrameType : byte
     /// <summary>Client, instead of Open: a place to relay this session's bytes to.</summary>
     Relay = 0x04,
 
+    /// <summary>Client, instead of Auth: a resumption ticket and the proof that it is the client's own.</summary>
+    Resume = 0x05,
+
     /// <summary>Either: offload metadata and one IP packet (or TCP superpacket).</summary>
     Packet = 0x10,
 
@@ -41,6 +44,9 @@ public enum FrameType : byte
 
     /// <summary>Server: the relayed connection stands; what follows are its bytes.</summary>
     Relayed = 0x84,
+
+    /// <summary>Server, after an AUTH_RESULT that accepted: tickets for later logins of the same session.</summary>
+    Ticket = 0x85,
 }
 
 /// <summary>Why a connection ends; the text beside it says what to do.</summary>
@@ -78,4 +84,10 @@ public enum CloseReason : ushort
 
     /// <summary>Something inside the server failed; its log says what.</summary>
     InternalError = 10,
+
+    /// <summary>A hop cannot reach the next gateway now; later it may.</summary>
+    Unreachable = 11,
+
+    /// <summary>Another connection resumed this session.</summary>
+    Resumed = 12,
 }

@@ -5,8 +5,8 @@ public static class ProtocolConstants
 {
     // ---- the specification -------------------------------------------------------------------------------------
 
-    /// <summary>The only protocol version so far. Negotiated in HELLO: the highest both sides know.</summary>
-    public const ushort Version = 1;
+    /// <summary>The protocol version. Negotiated in HELLO: the highest both sides know. 1 was without TICKET.</summary>
+    public const ushort Version = 2;
 
     /// <summary>ALPN protocol id (RFC 7301) that tells a tunnel from a browser on the same port.</summary>
     public const string Alpn = "pvpn/1";
@@ -57,6 +57,12 @@ public static class ProtocolConstants
 
     /// <summary>Signatures a client may try in one connection (sshd's MaxAuthTries).</summary>
     public const int MaxAuthTries = 6;
+
+    /// <summary>Longest resumption ticket, bytes.</summary>
+    public const int MaxTicket = 1024;
+
+    /// <summary>Most tickets in one TICKET.</summary>
+    public const int MaxTickets = 8;
 
     /// <summary>The MTU inside the tunnel. The transport is a byte stream, so the inner path alone limits it.</summary>
     public const int DefaultMtu = 1500;

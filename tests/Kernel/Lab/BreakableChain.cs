@@ -24,7 +24,7 @@ public sealed class BreakableChain : IAsyncDisposable
         string[] alive = ["ClientAliveInterval 1", "ClientAliveCountMax 3"];
         string[] first = [$"AllowRelay {GatewayChain.Address(2)}:{GatewayChain.Port}", .. alive];
         await lab.StartServerAsync(first);
-        var chain = new GatewayChain(lab, 2, [.. alive, $"LeaseFile {lab.State}/chain/%i.leases"]);
+        var chain = new GatewayChain(lab, 2, alive);
         (await lab.RunAsync("gw", "iptables", "-w", "-I", "FORWARD", "-o", "down2", "-j", "DROP")).Succeeded();
         return new BreakableChain(lab, chain, await BrokenWire.StartAsync(lab, "10.98.0.0/16"), first);
     }

@@ -137,8 +137,8 @@ public sealed class GatewayChain : IDisposable
     private void Configure(int i) => File.WriteAllLines(Configuration(i),
     [
         $"ListenAddress {Address(i)}", $"Port {Port}", $"HostKey {_state}/{i}.pem", $"AuthorizedKeysFile {_lab.State}/gw/authorized_keys/%u",
-        $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"Route 10.98.{i}.0/24",
-        i < Length ? $"AllowRelay {Address(i + 1)}:{Port}" : "# the last one", .. _settings.Select(s => s.Replace("%i", Text(i), StringComparison.Ordinal)),
+        $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"LeaseFile {_state}/{i}.leases", $"Route 10.98.{i}.0/24",
+        i < Length ? $"AllowRelay {Address(i + 1)}:{Port}" : "# the last one", .. _settings,
     ]);
 
     private Process Start(string ns, params string[] command)

@@ -1,6 +1,8 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using PersonalVpn.Packets;
 using PersonalVpn.Server;
 using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Resume;
 using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.Unit.Support;
@@ -10,9 +12,13 @@ using Xunit;
 namespace PersonalVpn.Unit.ServerTests;
 
 /// <summary>One inner address, one session.</summary>
-public sealed class AddressTests
+public sealed class AddressTests : IDisposable
 {
     private static readonly IpAddr[] None = [];
+
+    private SessionRegistry? _registry;
+
+    public void Dispose() => _registry?.Dispose();
 
     [Theory]
     [InlineData("10.77.0.0/30", 1)]
@@ -180,17 +186,17 @@ public sealed class AddressTests
 
     private static IpAddr Last(IpPrefix prefix) => new(prefix.Address.Value + (UInt128.One << (32 - prefix.Length)) - 1, false);
 
-    private static SessionRegistry Registry(out ServerConfig config, params string[] lines)
+    private SessionRegistry Registry(out ServerConfig config, params string[] lines)
     {
         config = new ServerConfigReader().Build(ConfigText.Lines(lines));
-        return new SessionRegistry(config);
+        return _registry = new SessionRegistry(config, LeaseBook.InMemory(new byte[32], NullLogger.Instance), []);
     }
 
     // The registry looks at names, policies and addresses alone: no connection is needed.
-    private static Session Session(ServerConfig config, long id, string user, string options = "")
+    private Session Session(ServerConfig config, long id, string user, string options = "")
     {
         AuthorizedKeyOptions parsed = AuthorizedKeyOptions.None;
         if (options.Length > 0) Assert.True(AuthorizedKeyLines.TryOptions(options, out parsed, out string error), error);
-        return new Session(id, user, "192.0.2.1:1", UserPolicy.For(config, user, parsed), null!, null!);
+        return new Session(id, user, "192.0.2.1:1", UserPolicy.For(config, user, parsed), null!, null!) { Lease = _registry!.Begin(user, AuthorizedKeyLines.PublicKey, id) };
     }
 }

@@ -6,6 +6,7 @@ using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Server;
 using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Resume;
 using PersonalVpn.Server.Inject;
 using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Protocol;
@@ -52,7 +53,11 @@ public sealed class SessionAllocationTests : IDisposable
         _client.AuthenticateAsClient(TlsSettings.Client("localhost", new ServerCertificateObserver()));
         Assert.True(serverSide.Wait(10_000));
         var config = new ServerConfig { Default = new UserSettings { Routes = [IpPrefix.Parse("10.99.2.0/24")] } };
-        _session = new Session(1, "alice", "test", UserPolicy.For(config, "alice", AuthorizedKeyOptions.None), tls, transport) { AddressV4 = IpAddr.Parse("10.77.0.2") };
+        _session = new Session(1, "alice", "test", UserPolicy.For(config, "alice", AuthorizedKeyOptions.None), tls, transport)
+        {
+            Lease = new Lease { Id = new string('0', 32), User = "alice", Key = AuthorizedKeyLines.PublicKey },
+            AddressV4 = IpAddr.Parse("10.77.0.2"),
+        };
         transport.RunContinuationsAsynchronously = false;
         _loop.Post(() => _ = _session.ReceiveAsync(new FrameBuffer(), _injector, _loop, IpAddr.Parse("10.77.0.1"), IpAddr.Parse("fd77::1")));
     }

@@ -7,7 +7,10 @@ namespace PersonalVpn.Unit.Support;
 internal static class AuthorizedKeyLines
 {
     /// <summary>Type and blob of a key, as they stand in a line.</summary>
-    public static string Key { get; } = Make();
+    public static string Key => PublicKey.ToOpenSsh(null);
+
+    /// <summary>The key.</summary>
+    public static PublicKey PublicKey { get; } = Make();
 
     /// <summary>Parses options by way of a whole line, as a file would have them.</summary>
     public static bool TryOptions(string options, out AuthorizedKeyOptions parsed, out string error)
@@ -18,10 +21,9 @@ internal static class AuthorizedKeyLines
         return file.Keys.Count == 1;
     }
 
-    private static string Make()
+    private static PublicKey Make()
     {
         using var rsa = RSA.Create(2048);
-        PublicKey key = PublicKey.FromSubjectPublicKeyInfo(rsa.ExportSubjectPublicKeyInfo());
-        return key.ToOpenSsh(null);
+        return UserAuth.PublicKey.FromSubjectPublicKeyInfo(rsa.ExportSubjectPublicKeyInfo());
     }
 }

@@ -81,7 +81,7 @@ public sealed class FrameBufferTests
 
     [Theory]
     [InlineData("00 000000")] // type 0
-    [InlineData("05 000000")] // not a type
+    [InlineData("0a 000000")] // not a type
     [InlineData("84 000001")] // RELAYED is empty
     [InlineData("ff 000001")]
     [InlineData("11 000009")] // PING has eight bytes

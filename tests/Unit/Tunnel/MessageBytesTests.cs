@@ -53,6 +53,30 @@ public sealed class MessageBytesTests
         Assert.Equal([255, 254], back.Signature);
     }
 
+    [Fact]
+    public void Resume()
+    {
+        //           type length | ticket      | proof
+        byte[] wire = Hex.Bytes("05 000025 | 0003 aabbcc | " + NonceHex);
+        Assert.Equal(wire, new ResumeMessage([0xaa, 0xbb, 0xcc], Nonce).Encode());
+        ResumeMessage back = ResumeMessage.Decode(wire.AsSpan(4));
+        Assert.Equal([0xaa, 0xbb, 0xcc], back.Sealed);
+        Assert.Equal(Nonce, back.Proof);
+    }
+
+    [Fact]
+    public void Ticket()
+    {
+        //           type length | n  | ticket  | secret            | ticket    | secret
+        byte[] wire = Hex.Bytes("85 000048 | 02 | 0001 aa | " + NonceHex + " | 0002 bbcc | " + NonceHex);
+        Assert.Equal(wire, new TicketMessage([new([0xaa], Nonce), new([0xbb, 0xcc], Nonce)]).Encode());
+        TicketMessage back = TicketMessage.Decode(wire.AsSpan(4));
+        Assert.Equal([0xbb, 0xcc], back.Tickets[1].Sealed);
+        Assert.Equal(Nonce, back.Tickets[1].Secret);
+        Assert.Equal(Hex.Bytes("85 000001 | 00"), new TicketMessage([]).Encode());
+        Assert.Throws<ProtocolException>(() => TicketMessage.Decode(Hex.Bytes("09")));
+    }
+
     [Theory]
     [InlineData(true, 5, "82 000002 | 01 05")]
     [InlineData(false, 0, "82 000002 | 00 00")]
@@ -137,9 +161,9 @@ public sealed class MessageBytesTests
     [Fact]
     public void Reasons_and_types_keep_their_numbers()
     {
-        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], Enum.GetValues<CloseReason>().Select(r => (int)r));
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Enum.GetValues<CloseReason>().Select(r => (int)r));
         Assert.Equal(["Normal", "ProtocolError", "Version", "AuthenticationFailed", "NotPermitted", "NoAddress", "TooManySessions", "Disconnected",
-            "ShuttingDown", "Timeout", "InternalError"], Enum.GetNames<CloseReason>());
-        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83, 0x84], Enum.GetValues<FrameType>().Select(t => (int)t));
+            "ShuttingDown", "Timeout", "InternalError", "Unreachable", "Resumed"], Enum.GetNames<CloseReason>());
+        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83, 0x84, 0x85], Enum.GetValues<FrameType>().Select(t => (int)t));
     }
 }

@@ -81,9 +81,32 @@ public abstract class CrashTests(LabFixture lab) : LabTests(lab)
     }
 
     [Fact]
-    public async Task The_server_killed_blocks_until_it_is_back_and_the_owner_reconnects()
+    public async Task The_server_killed_blocks_until_it_is_back_and_the_tunnel_is_resumed()
     {
         await using LabTunnel tunnel = await Lab.ConnectAsync("alice");
+        await using (WireTap tap = await WireTap.StartAsync(Lab, "not tcp port 443"))
+        {
+            await using LabProcess load = await LoadAsync();
+            Lab.Server!.Signal("KILL");
+            await tunnel.Process.ErrorLineAsync("pvpn: the connection to");
+            await EventuallyAsync(async () => (await Lab.StatusAsync("alice")).Single().State == "reconnecting", "pvpnd knows", 5);
+            await IsBlockedAsync("reconnecting");
+            await Lab.StartServerAsync();
+            await tunnel.Process.ErrorLineAsync("pvpn: reconnected to");
+            TunnelStatus status = Assert.Single(await Lab.StatusAsync("alice"));
+            Assert.Equal(("up", string.Join(' ', tunnel.Status.Addresses)), (status.State, string.Join(' ', status.Addresses)));
+            await FlowsAgainAsync(load);
+            await load.DisposeAsync();
+            await NothingInClearAsync(tap);
+        }
+        await tunnel.DisposeAsync();
+        Assert.Empty(await Lab.StatusAsync("host"));
+    }
+
+    [Fact]
+    public async Task The_server_killed_ends_a_pvpn_that_is_not_to_reconnect_and_blocks_until_the_owner_does()
+    {
+        await using LabTunnel tunnel = await Lab.ConnectAsync("alice", "-o", "Reconnect=no");
         await using (WireTap tap = await WireTap.StartAsync(Lab, "not tcp port 443"))
         {
             await using LabProcess load = await LoadAsync();
@@ -191,7 +214,7 @@ public abstract class CrashTests(LabFixture lab) : LabTests(lab)
         Assert.True(!leaked.Any(), $"{leaked.Count()} packets in clear, the first: {string.Join("; ", leaked.Take(3))}");
     }
 
-    private async Task IsBlockedAsync()
+    private async Task IsBlockedAsync(string state = "down")
     {
         foreach (string address in new[] { LabFixture.Inner4, LabFixture.Inner6, LabFixture.Hidden4 })
         {
@@ -199,7 +222,7 @@ public abstract class CrashTests(LabFixture lab) : LabTests(lab)
             Assert.True(check.ExitCode == 2 && check.Output.Contains("blocked", StringComparison.Ordinal), $"{check}");
             Assert.NotEqual(0, (await Lab.RunAsync("alice", "talk.py", "tcp", address, Mark, "--timeout", "0.5")).ExitCode);
         }
-        Assert.Equal("down", Assert.Single(await Lab.StatusAsync("alice")).State);
+        Assert.Equal(state, Assert.Single(await Lab.StatusAsync("alice")).State);
     }
 
     private async Task DownLeavesNothingAsync()

@@ -1,0 +1,106 @@
+using PersonalVpn.Cli.Config;
+using PersonalVpn.Cli.Local;
+using PersonalVpn.Cli.Terminal;
+using PersonalVpn.Tunnel.Protocol;
+
+namespace PersonalVpn.Cli.Connect;
+
+/// <summary>Logged in at the last gateway of a chain; its tunnel is not open yet.</summary>
+/// <param name="Chain">The gateways passed, the last one included.</param>
+/// <param name="Connection">To the last one. The receiver's to dispose.</param>
+/// <param name="Login">For what is said to it next.</param>
+internal sealed record Arrival(IReadOnlyList<Hop> Chain, GatewayConnection Connection, HopLogin Login)
+{
+    public Hop Last => Chain[^1];
+}
+
+/// <summary>
+/// The way to the last gateway, from one to the next, as often as it is asked for. Of several ways the first that works is taken, and
+/// next time tried first.
+/// </summary>
+/// <param name="chains">The ways in the order in which they are tried; at least one.</param>
+/// <param name="memory">What is remembered from one time to the next.</param>
+/// <param name="messages">For steps and details.</param>
+internal sealed class ChainConnector(IReadOnlyList<IReadOnlyList<Hop>> chains, LoginMemory memory, Messages messages)
+{
+    private volatile GatewayConnection? _current;
+    private volatile bool _aborted;
+    private int _first;
+
+    /// <summary>Connects. Each way is tried once.</summary>
+    /// <param name="forwarder">Marks the socket; not kept.</param>
+    /// <exception cref="UserError">There is no way, or somebody said no: then the other ways are not tried.</exception>
+    public Arrival Connect(ForwarderClient forwarder)
+    {
+        UserError? failure = null;
+        for (int i = 0; i < chains.Count && !_aborted; i++)
+        {
+            int index = (_first + i) % chains.Count;
+            try
+            {
+                Arrival arrival = Connect(chains[index], forwarder);
+                _first = index;
+                return arrival;
+            }
+            catch (UserError e) when (e.MayPass)
+            {
+                if (i < chains.Count - 1) messages.Verbose(e.Message);
+                failure = e;
+            }
+        }
+        throw failure ?? new UserError("given up");
+    }
+
+    /// <summary>Ends a <see cref="Connect(ForwarderClient)"/> that is under way, and every later one; any thread.</summary>
+    public void Abort()
+    {
+        _aborted = true;
+        try { _current?.Socket.Shutdown(); }
+        catch (ObjectDisposedException)
+        {
+            // It has failed by itself meanwhile.
+        }
+    }
+
+    private Arrival Connect(IReadOnlyList<Hop> chain, ForwarderClient forwarder)
+    {
+        Hop first = chain[0];
+        GatewayConnection? connection = null;
+        try
+        {
+            using (messages.Step($"connecting to {first.Name}"))
+                connection = Passing(() => GatewayConnection.Open(first.Host, first.Port, first.Config.ConnectTimeout, forwarder, messages.Verbose));
+            for (int i = 0; ; i++)
+            {
+                _current = connection;
+                if (_aborted) throw new UserError("given up");
+                GatewayConnection here = connection;
+                var login = new HopLogin(chain[i], here, memory, messages);
+                login.Run();
+                if (i == chain.Count - 1)
+                {
+                    Arrival arrival = new(chain, here, login);
+                    connection = null;
+                    return arrival;
+                }
+                Hop next = chain[i + 1];
+                connection = login.Then($"connecting to {next.Name} through {chain[i].Name}", () => here.ThroughAsync(next.Host, next.Port, CancellationToken.None));
+            }
+        }
+        finally
+        {
+            connection?.Dispose();
+        }
+    }
+
+    // Nobody has said no yet: there is no way, or no server.
+    private static T Passing<T>(Func<T> step)
+    {
+        try { return step(); }
+        catch (UserError e) { throw e.Passing(); }
+    }
+
+    /// <summary>Would a gateway that ended a connection for this reason say the same again?</summary>
+    public static bool IsFinal(CloseReason reason) => reason is not
+        (CloseReason.ShuttingDown or CloseReason.Timeout or CloseReason.Unreachable or CloseReason.TooManySessions or CloseReason.NoAddress or CloseReason.InternalError);
+}
