@@ -102,8 +102,8 @@ public sealed class ProtocolClient : IAsyncDisposable
     /// <summary>The RESUME for this connection.</summary>
     public byte[] ResumeFrame(Ticket ticket)
     {
-        byte[] proof = HMACSHA256.HashData(ticket.Secret,
-            [.. Encoding.ASCII.GetBytes("personalvpn-resume-v1"), _version, .. _serverNonce, .. _clientNonce, .. _certificateHash, .. Encoding.UTF8.GetBytes(_user)]);
+        byte[] proven = [.. Encoding.ASCII.GetBytes("personalvpn-resume-v1"), _version, .. _serverNonce, .. _clientNonce, .. _certificateHash, .. Encoding.UTF8.GetBytes(_user)];
+        byte[] proof = HMACSHA256.HashData(ticket.Secret, proven);
         return Frame(Resume, [(byte)(ticket.Sealed.Length >> 8), (byte)ticket.Sealed.Length, .. ticket.Sealed, .. proof]);
     }
 

@@ -359,7 +359,7 @@ public sealed class TicketTests(KernelTunLab lab) : LabTests(lab)
         await first.OpenAsync();
         await first.DisposeAsync();
         await Lab.StopServerAsync();
-        foreach (byte[] content in new byte[][] { [], [0, 0xff, 0x0a, (byte)'{'], "{\"id\":null}\n[]\n\"x\"\n{}\nnull\n"u8.ToArray(), new byte[1 << 20] })
+        foreach (byte[] content in new byte[][] { [], [0, 0xff, 0x0a, (byte)'{'], "{\"id\":null}\n[]\n\"x\"\n{}\nnull\n{\"id\":\"x\",\"tickets\":[null]}\n"u8.ToArray(), new byte[1 << 20] })
         {
             await File.WriteAllBytesAsync(Leases, content);
             await StartAsync();
