@@ -42,7 +42,7 @@ internal static class StatusText
     public static string Name(TunnelStatus t) => StderrLoggerProvider.OneLine($"{t.User}@{t.Gateway}");
 
     // An account that is gone, or one of a directory that does not answer, is still its number.
-    private static string Owner(long uid) => uid is >= 0 and <= uint.MaxValue && UserAccount.NameOf((uint)uid) is { } name ? $"{StderrLoggerProvider.OneLine(name)} (uid {uid})" : $"uid {uid}";
+    private static string Owner(uint uid) => UserAccount.NameOf(uid) is { } name ? $"{StderrLoggerProvider.OneLine(name)} (uid {uid})" : $"uid {uid}";
 
     /// <summary>True when its packets go nowhere.</summary>
     public static bool IsBlocked(TunnelStatus t) => t.State == "down";

@@ -62,12 +62,18 @@ public sealed class BrokenWire : IAsyncDisposable
         foreach (string rule in Rules(device)) await FilterAsync("-D " + rule);
     }
 
+    /// <summary>Mends what is broken.</summary>
+    public async Task MendAsync()
+    {
+        foreach (string device in _silent.ToArray()) await EndSilenceAsync(device);
+        if (Address != UsualAddress) await ChangeAddressAsync(UsualAddress);
+    }
+
     /// <summary>Mends everything.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (string device in _silent.ToArray()) await EndSilenceAsync(device);
+        await MendAsync();
         await UpAsync();
-        if (Address != UsualAddress) await ChangeAddressAsync(UsualAddress);
         foreach (string route in _routes) await IpAsync($"route del {route}");
     }
 
