@@ -40,6 +40,7 @@ public sealed class ShowConfigTests : IDisposable
             identitiesonly no
             identityfile /k
             identityfile {_home[".ssh/alice_key"]}
+            reconnect yes
             route 10.1.0.0/16
             route default
             serveraliveinterval 120
