@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using PersonalVpn.Cli.Commands;
 using PersonalVpn.Tunnel.Configuration;
+using PersonalVpn.Tunnel.Diagnostics;
 
 namespace PersonalVpn.Cli;
 
@@ -108,6 +109,20 @@ internal static class CommandLine
         return command;
     }
 
-    private static string SocketOf(ParseResult result, Option<string[]> option) =>
-        Config.ClientConfig.Load(Program.Home, "", result.GetValue(option) ?? [], null).ForwarderSocket;
+    // What looks at tunnels, or ends them, needs no more of the files than the socket: when they cannot be used that is said, and the
+    // command line and the usual socket are taken. What -o says is judged as ever.
+    private static string SocketOf(ParseResult result, Option<string[]> option)
+    {
+        string[] own = result.GetValue(option) ?? [];
+        string usual = Config.ClientConfig.Load(Program.Home, "", own, "none").ForwarderSocket;
+        try
+        {
+            return Config.ClientConfig.Load(Program.Home, "", own, null).ForwarderSocket;
+        }
+        catch (ConfigurationException e)
+        {
+            Console.Error.WriteLine($"pvpn: {StderrLoggerProvider.OneLine(e.Message)} (this command goes on without that file)");
+            return usual;
+        }
+    }
 }

@@ -98,7 +98,7 @@ internal sealed record ForwarderConfig
         "ownerlookup" => config with { OwnerLookup = line.Choice<OwnerLookupMode>() },
         "fastpath" => config with { FastPath = line.YesNo() },
         "loglevel" => config with { LogLevel = LogLevels.Read(line) },
-        _ => throw line.Unknown(Keywords),
+        _ => throw line.Unknown(Keywords, "forwarder.conf"),
     };
 
     // Who writes "* !bob" as for sshd means that bob is left out; taken literally it would let bob in.

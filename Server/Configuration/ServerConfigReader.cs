@@ -10,6 +10,8 @@ namespace PersonalVpn.Server.Configuration;
 /// <summary>Reads server.conf. Lists add up; of single values the first wins; after a <c>Match</c> line settings count for its users until the next.</summary>
 internal sealed class ServerConfigReader
 {
+    private const string Manual = "pvpn_server_config";
+
     private static readonly string[] GlobalKeywords =
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
@@ -62,7 +64,7 @@ internal sealed class ServerConfigReader
         else if (TakeUserSetting(line)) _lines.Add(line);
         else if (_block >= 0)
             throw GlobalKeywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)
-                ? line.Error("may not stand in a Match block; move it above the first Match line") : line.Unknown(MatchKeywords);
+                ? line.Error("may not stand in a Match block; move it above the first Match line") : line.Unknown(MatchKeywords, Manual);
         else
         {
             TakeGlobal(line);
@@ -155,7 +157,7 @@ internal sealed class ServerConfigReader
             "controlsocket" => _config with { ControlSocket = line.AbsolutePath() },
             "banner" => _config with { Banner = line.Value == "none" ? null : line.AbsolutePath() },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
-            _ => throw line.Unknown(GlobalKeywords),
+            _ => throw line.Unknown(GlobalKeywords, Manual),
         };
         if (_seen.Add(line.Keyword)) _config = changed;
     }

@@ -79,8 +79,8 @@ internal sealed partial class LeaseFile : IDisposable
         {
             try
             {
-                if (JsonSerializer.Deserialize(line, LeaseJson.Default.LeaseRecord) is not { } record) continue;
-                if (record.Gone) last.Remove(record.Id);
+                if (JsonSerializer.Deserialize(line, LeaseJson.Default.LeaseRecord) is not { } record || !LeaseRecord.IsId(record.Id)) bad++;
+                else if (record.Gone) last.Remove(record.Id);
                 else last[record.Id] = record;
             }
             catch (JsonException)

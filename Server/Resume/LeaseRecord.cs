@@ -34,7 +34,7 @@ internal sealed record LeaseRecord
     public Lease? ToLease()
     {
         if (User is null || Key is null || !PublicKey.TryParseOpenSsh(Key, out PublicKey? key, out _)) return null;
-        if (!IsId(Id) || Tickets is null || !Tickets.All(IsId)) return null;
+        if (Tickets is null || !Tickets.All(IsId)) return null;
         var lease = new Lease { Id = Id, User = User, Key = key, Tickets = [.. Tickets], EndedAt = EndedAt };
         if (AddressV4 is not null)
         {
@@ -50,7 +50,8 @@ internal sealed record LeaseRecord
         return lease;
     }
 
-    private static bool IsId(string text) => text.Length == 2 * TicketSealer.IdSize && text.All(char.IsAsciiHexDigitLower);
+    /// <summary>Whether a text of the file can name a lease or a ticket. What JSON calls null comes here, too.</summary>
+    public static bool IsId(string? text) => text?.Length == 2 * TicketSealer.IdSize && text.All(char.IsAsciiHexDigitLower);
 }
 
 /// <summary>Generated JSON code for the lease file.</summary>

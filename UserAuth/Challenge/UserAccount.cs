@@ -17,4 +17,12 @@ public sealed record UserAccount(string Home, uint Uid)
             ? new UserAccount(found.pw_dir, found.pw_uid)
             : null;
     }
+
+    /// <summary>The login name of a numeric user, by the system's account database; null when there is none.</summary>
+    /// <param name="uid">Numeric user.</param>
+    public static string? NameOf(uint uid)
+    {
+        var entry = new Passwd();
+        return Syscall.getpwuid_r(uid, entry, out Passwd? found) == 0 && found is { pw_name.Length: > 0 } ? found.pw_name : null;
+    }
 }

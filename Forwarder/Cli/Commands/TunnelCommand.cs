@@ -54,6 +54,7 @@ internal sealed class TunnelCommand : IDisposable
         using var keeper = new TunnelKeeper(_chain[^1].Name, _destinations, _config, connector, _messages);
         ForwarderClient forwarder = ForwarderClient.Connect(_config.ForwarderSocket);
         Arrival? arrival = null;
+        bool kept = false;
         try
         {
             stop.Arm(() =>
@@ -69,6 +70,7 @@ internal sealed class TunnelCommand : IDisposable
             stop.Arm(null);
             memory.Unattended = true;
             _messages.Settle();
+            kept = true;
             keeper.Start(forwarder, tunnel, arrival.Connection);
             Say(arrival, tunnel);
             return keeper.Keep(_program is null ? null : () => CommandRunner.Start(_program, _invocation.Command, stop), stop);
@@ -79,8 +81,12 @@ internal sealed class TunnelCommand : IDisposable
         }
         finally
         {
-            arrival?.Connection.Dispose();
-            forwarder.Dispose();
+            // What the keeper has it lets go of itself, when its threads no longer look at it.
+            if (!kept)
+            {
+                arrival?.Connection.Dispose();
+                forwarder.Dispose();
+            }
             if (_invocation.Verbosity > 1) _messages.VeryVerbose(MemoryReport.Line());
         }
     }

@@ -17,6 +17,12 @@ internal sealed class ClientConfig
         "StrictHostKeyChecking", "UserKnownHostsFile", "Route", "ServerAliveInterval", "ServerAliveCountMax", "Reconnect", "Include", "ForwarderSocket",
     ];
 
+    /// <summary>The manual page of all this.</summary>
+    public const string Manual = "pvpn_config";
+
+    /// <summary>Where keys are looked for when none is named, below the home directory.</summary>
+    public static readonly string[] UsualKeys = [".ssh/id_rsa", ".ssh/id_ecdsa", ".ssh/id_ed25519"];
+
     private readonly Dictionary<string, KeywordLine> _first = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<KeywordLine> _identityFiles = [], _routes = [];
     private readonly string _home, _gateway;
@@ -64,12 +70,12 @@ internal sealed class ClientConfig
     };
 
     public IReadOnlyList<string> KnownHostsFiles => Get("UserKnownHostsFile") is not { } l ? [UsualKnownHosts]
-        : l.Words.Length > 0 ? [.. l.Words.Select(w => Tokens.Path(l, w))] : throw l.Error("needs at least one file name");
+        : l.Value == "none" ? ["/dev/null"] : l.Words.Length > 0 ? [.. l.Words.Select(w => Tokens.Path(l, w))] : throw l.Error("needs at least one file name");
 
     /// <summary>The file without UserKnownHostsFile.</summary>
     public string UsualKnownHosts => System.IO.Path.Combine(_home, ".config/pvpn/known_hosts");
 
-    private Tokens Tokens => field ??= new Tokens(_home, _gateway, HostName ?? _gateway, Port, User ?? Environment.UserName);
+    private Tokens Tokens => field ??= new Tokens(_home, _gateway, HostName ?? _gateway, Port, User ?? Environment.UserName) { Jumps = Get("ProxyJump") };
 
     /// <summary>Reads all sources for one gateway as typed. <paramref name="userFile"/> is -F, or null for the usual file.</summary>
     public static ClientConfig Load(string home, string gateway, IEnumerable<string> commandLine, string? userFile)
@@ -108,7 +114,7 @@ internal sealed class ClientConfig
         yield return new("ForwarderSocket", ForwarderSocket);
         yield return new("IdentitiesOnly", IdentitiesOnly ? "yes" : "no");
         if (IdentityAgent is { } agent) yield return new("IdentityAgent", agent);
-        foreach (string file in IdentityFiles) yield return new("IdentityFile", file);
+        foreach (string file in IdentityFiles.Count > 0 ? IdentityFiles : UsualKeys.Select(k => System.IO.Path.Combine(_home, k))) yield return new("IdentityFile", file);
         if (ProxyJump is { } hops) yield return new("ProxyJump", hops);
         yield return new("Reconnect", Reconnect ? "yes" : "no");
         foreach (string route in Routes) yield return new("Route", route);
@@ -130,7 +136,7 @@ internal sealed class ClientConfig
 
     private void TakeOption(KeywordLine line)
     {
-        if (!Keywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)) throw line.Unknown(OptionKeywords);
+        if (!Keywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)) throw line.Unknown(OptionKeywords, Manual);
         if (line.Is("Host") || line.Is("Include")) throw line.Error("may stand in a file only");
         Take(line);
     }

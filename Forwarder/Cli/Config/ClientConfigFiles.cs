@@ -27,7 +27,7 @@ internal sealed class ClientConfigFiles(string home, string gateway, IReadOnlyLi
                 foreach (string file in IncludedFiles.Of(line, depth, directory, w => w.StartsWith('~') ? Tokens.AbsolutePath(w, home, line) : w))
                     Read(file, directory, FileOwner.CurrentUid, depth + 1, applies);
             }
-            else if (!keywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)) throw line.Unknown(keywords);
+            else if (!keywords.Contains(line.Keyword, StringComparer.OrdinalIgnoreCase)) throw line.Unknown(keywords, ClientConfig.Manual);
             else if (applies) take(line);
         }
     }

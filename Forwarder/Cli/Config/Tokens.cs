@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using PersonalVpn.Linux;
 using PersonalVpn.Tunnel.Configuration;
@@ -13,6 +14,9 @@ namespace PersonalVpn.Cli.Config;
 /// <param name="User">%r: the user name on the gateway.</param>
 internal sealed record Tokens(string Home, string Gateway, string Host, int Port, string User)
 {
+    /// <summary>%j: the ProxyJump line, as it is written; null when there is none.</summary>
+    public KeywordLine? Jumps { get; init; }
+
     /// <summary>%h in HostName itself, where it is the gateway as typed, and nothing else.</summary>
     public static string InHostName(KeywordLine line, string gateway) => Percent(line, line.Text(), c => c == 'h' ? gateway : null, "%% and %h");
 
@@ -20,7 +24,7 @@ internal sealed record Tokens(string Home, string Gateway, string Host, int Port
     public string Path(KeywordLine line, string text) => AbsolutePath(Expand(line, Variables(line, text)), Home, line);
 
     /// <summary>Tokens alone.</summary>
-    public string Expand(KeywordLine line, string text) => Percent(line, text, Value, "%% %d %h %i %L %l %n %p %r %u");
+    public string Expand(KeywordLine line, string text) => Percent(line, text, Value, "%% %C %d %h %i %j %k %L %l %n %p %r %u");
 
     /// <summary>~ and ~user replaced, made absolute; nothing else is special.</summary>
     public static string AbsolutePath(string path, string home, KeywordLine line)
@@ -33,12 +37,15 @@ internal sealed record Tokens(string Home, string Gateway, string Host, int Port
 
     private string? Value(char token) => token switch
     {
+        // A short name for all that makes a connection another one; nobody reads it back.
+        'C' => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Value('l')}{Host}{Value('p')}{User}{Value('j')}")))[..40],
         'd' => Home,
         'h' => Host,
         'i' => FileOwner.CurrentUid.ToString(CultureInfo.InvariantCulture),
+        'j' => Jumps is { } l && l.Value != "none" ? l.Value : "",
+        'k' or 'n' => Gateway,
         'l' => Environment.MachineName,
         'L' => Environment.MachineName.Split('.')[0],
-        'n' => Gateway,
         'p' => Port.ToString(CultureInfo.InvariantCulture),
         'r' => User,
         'u' => Environment.UserName,

@@ -12,8 +12,6 @@ namespace PersonalVpn.Cli.Connect;
 /// </summary>
 internal sealed class Identities(ClientConfig config, string home, bool ask, Action<string> say, Action<string> verbose)
 {
-    private static readonly string[] Usual = [".ssh/id_rsa", ".ssh/id_ecdsa", ".ssh/id_ed25519"];
-
     /// <summary>What was wrong with keys that could not be used, for the final message.</summary>
     public List<string> Problems { get; } = [];
 
@@ -25,7 +23,7 @@ internal sealed class Identities(ClientConfig config, string home, bool ask, Act
     {
         var tried = new HashSet<PublicKey>();
         bool explicitFiles = config.IdentityFiles.Count > 0;
-        IReadOnlyList<string> files = explicitFiles ? config.IdentityFiles : [.. Usual.Select(f => Path.Combine(home, f)).Where(File.Exists)];
+        IReadOnlyList<string> files = explicitFiles ? config.IdentityFiles : [.. ClientConfig.UsualKeys.Select(f => Path.Combine(home, f)).Where(File.Exists)];
         Dictionary<string, PublicKey> named = [];
         foreach (string file in files)
             if (PublicHalf.TryFind(file, out PublicKey? key)) named[file] = key;

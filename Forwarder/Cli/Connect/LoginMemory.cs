@@ -44,8 +44,8 @@ internal sealed class LoginMemory : IDisposable
     /// <summary>Remembers that the user, or known_hosts, accepted this key for this gateway.</summary>
     public void Accept(Hop hop, PublicKey key) => _servers[Place(hop)] = key;
 
-    /// <summary>Was this key accepted before, by this process?</summary>
-    public bool IsAccepted(Hop hop, PublicKey key) => _servers.TryGetValue(Place(hop), out PublicKey? known) && known.Equals(key);
+    /// <summary>The key that this process accepted for this gateway last; null when there was none.</summary>
+    public PublicKey? Accepted(Hop hop) => _servers.GetValueOrDefault(Place(hop));
 
     public void Dispose()
     {

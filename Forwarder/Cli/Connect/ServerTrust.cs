@@ -26,8 +26,15 @@ internal static class ServerTrust
             throw new UserError($"{host}: the server's key cannot be used: {error}");
         var known = new KnownHosts(config.KnownHostsFiles);
         KnownHostsAnswer answer = known.Check(host, port, key);
-        // Accepted before by this process, and nothing that is known speaks against it: the user is not asked twice.
-        if (answer.Verdict == KnownHostsVerdict.Unknown && memory.IsAccepted(hop, key)) return;
+        if (answer.Verdict == KnownHostsVerdict.Unknown && memory.Accepted(hop) is { } before)
+        {
+            // Accepted before by this process, and nothing that is known speaks against it: the user is not asked twice.
+            if (before.Equals(key)) return;
+            // No file knows the server (any more): then this process does, and another key is as loud as one that known_hosts speaks against.
+            if (config.StrictHostKeyChecking != HostKeyChecking.No && !certificate.TrustedByCa)
+                throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, it was {before.Fingerprint} when the tunnel came up. " +
+                    "Someone may be in between; only if 'pvpn-server fingerprint' there says the new one, run pvpn again");
+        }
         Judge(host, port, key, answer, certificate, config, known, say);
         memory.Accept(hop, key);
     }

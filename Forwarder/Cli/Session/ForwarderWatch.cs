@@ -26,6 +26,15 @@ internal sealed class ForwarderWatch : IDisposable
 
     private void Watch()
     {
+        try { Look(); }
+        catch (ObjectDisposedException)
+        {
+            // The owner let go of the connection between two looks: there is nobody to tell.
+        }
+    }
+
+    private void Look()
+    {
         byte[] message = new byte[4096];
         // Peeking leaves the answers to requests for whoever asked.
         while (!_disposed)

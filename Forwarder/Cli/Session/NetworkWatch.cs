@@ -8,34 +8,26 @@ internal sealed class NetworkWatch : IDisposable
     private static readonly TimeSpan Together = TimeSpan.FromMilliseconds(200), LookUp = TimeSpan.FromSeconds(1);
 
     private readonly NetworkEvents _events = new();
-    private readonly Thread _thread;
     private volatile bool _disposed;
 
-    public NetworkWatch()
-    {
-        _thread = new Thread(Watch) { IsBackground = true, Name = "network-watch" };
-        _thread.Start();
-    }
+    public NetworkWatch() => new Thread(Watch) { IsBackground = true, Name = "network-watch" }.Start();
 
     /// <summary>On the watch's own thread.</summary>
     public event Action? Changed;
 
-    public void Dispose()
-    {
-        _disposed = true;
-        _thread.Join();
-        _events.Dispose();
-    }
+    /// <summary>Not waited for: the thread ends with its next look, and a program that ends does not wait a second for it.</summary>
+    public void Dispose() => _disposed = true;
 
     private void Watch()
     {
+        using NetworkEvents events = _events;
         while (!_disposed)
         {
-            if (!_events.Wait(LookUp) || _disposed) continue;
+            if (!events.Wait(LookUp) || _disposed) continue;
             // An address that comes brings a route, and a link that comes an address.
             Thread.Sleep(Together);
-            _events.Wait(TimeSpan.Zero);
-            Changed?.Invoke();
+            events.Wait(TimeSpan.Zero);
+            if (!_disposed) Changed?.Invoke();
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Local;
+using PersonalVpn.UserAuth;
 
 namespace PersonalVpn.Cli.Status;
 
@@ -14,7 +15,7 @@ internal static class StatusText
         foreach (TunnelStatus t in tunnels)
         {
             to.WriteLine($"{Name(t)}  {t.State}{(IsBlocked(t) ? " (destinations blocked; pvpn again, or pvpn down to let them go in the clear)" : "")}");
-            Line("owner", $"uid {t.Uid}");
+            Line("owner", Owner(t.Uid));
             // Nobody answers for the address of a tunnel that is down, and the next one may have another.
             if (!IsBlocked(t)) Line("address", $"{t.Address} on {t.Device}");
             if (t.Chain.Count > 0) Line("through", StderrLoggerProvider.OneLine(string.Join(", ", t.Chain)));
@@ -39,6 +40,9 @@ internal static class StatusText
 
     /// <summary>Who is where. Names come from whoever opened the tunnel: nothing in them may reach the terminal as more than text.</summary>
     public static string Name(TunnelStatus t) => StderrLoggerProvider.OneLine($"{t.User}@{t.Gateway}");
+
+    // An account that is gone, or one of a directory that does not answer, is still its number.
+    private static string Owner(uint uid) => UserAccount.NameOf(uid) is { } name ? $"{StderrLoggerProvider.OneLine(name)} (uid {uid})" : $"uid {uid}";
 
     /// <summary>True when its packets go nowhere.</summary>
     public static bool IsBlocked(TunnelStatus t) => t.State == "down";

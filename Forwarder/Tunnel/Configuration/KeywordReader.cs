@@ -52,7 +52,10 @@ public static class KeywordReader
     }
 
     /// <summary>The error for a keyword that does not exist, naming the nearest that does.</summary>
-    public static ConfigurationException Unknown(this KeywordLine line, IEnumerable<string> valid) =>
+    /// <param name="line">The line.</param>
+    /// <param name="valid">The keywords there are.</param>
+    /// <param name="manual">The manual page that has them.</param>
+    public static ConfigurationException Unknown(this KeywordLine line, IEnumerable<string> valid, string manual) =>
         new($"{line.Place}: unknown keyword '{line.Keyword}'" +
-            (NearestWord.Find(line.Keyword, valid) is { } near ? $"; did you mean {near}?" : "; see the manual page for the valid ones"));
+            (NearestWord.Find(line.Keyword, valid) is { } near ? $"; did you mean {near}?" : $"; 'man {manual}' has the valid ones"));
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using PersonalVpn.Kernel.Support;
 
 namespace PersonalVpn.Kernel.Lab;
@@ -18,15 +19,20 @@ public sealed class GatewayChain : IDisposable
 
     private readonly LabFixture _lab;
     private readonly List<Process> _processes = [];
+    private readonly Dictionary<int, Process> _gateways = [];
+    private readonly Dictionary<int, StringBuilder> _logs = [];
     private readonly List<string> _namespaces = [];
+    private readonly string[] _settings;
     private readonly string _state;
 
     /// <summary>Builds it.</summary>
     /// <param name="lab">The lab whose gateway is the first.</param>
     /// <param name="length">How many gateways, the lab's included; at least 2.</param>
-    public GatewayChain(LabFixture lab, int length)
+    /// <param name="settings">Further lines of each server.conf behind the lab's own.</param>
+    public GatewayChain(LabFixture lab, int length, params string[] settings)
     {
         _lab = lab;
+        _settings = settings;
         Length = length;
         _state = Path.Combine(lab.State, "chain");
         try
@@ -52,6 +58,38 @@ public sealed class GatewayChain : IDisposable
 
     /// <summary>The address at which gateway <paramref name="i"/> (from 2) listens.</summary>
     public static string Address(int i) => string.Create(CultureInfo.InvariantCulture, $"10.98.{i - 1}.2");
+
+    /// <summary>What gateway <paramref name="i"/> (from 2) has said so far, over all its starts.</summary>
+    public string Log(int i)
+    {
+        lock (_logs[i]) return _logs[i].ToString();
+    }
+
+    /// <summary>SIGKILL to the server of gateway <paramref name="i"/> (from 2).</summary>
+    public void Kill(int i)
+    {
+        _gateways[i].Kill();
+        _gateways[i].WaitForExit();
+    }
+
+    /// <summary>Starts the server of gateway <paramref name="i"/> (from 2), and returns when it is ready.</summary>
+    public void Start(int i)
+    {
+        string program = Path.Combine(Environment.GetEnvironmentVariable("PVPN_OUT") ?? "out", "pvpn-server.dll");
+        Process server = _gateways[i] = Start(_lab.Prefix + Text(i), "dotnet", program, "--config", Configuration(i));
+        StringBuilder log = _logs.TryGetValue(i, out StringBuilder? before) ? before : _logs[i] = new StringBuilder();
+        while (server.StandardError.ReadLine() is { } line)
+        {
+            lock (log) log.AppendLine(line);
+            if (line.Contains("ready", StringComparison.Ordinal)) break;
+        }
+        Assert.False(server.HasExited, $"gateway {i} did not start: {Log(i)}");
+        server.ErrorDataReceived += (_, e) =>
+        {
+            lock (log) log.AppendLine(e.Data);
+        };
+        server.BeginErrorReadLine();
+    }
 
     /// <summary>Ends the servers and removes the namespaces.</summary>
     public void Dispose()
@@ -83,29 +121,25 @@ public sealed class GatewayChain : IDisposable
             before = name;
         }
         Start(before, "/usr/bin/python3", _lab.Tool("inner.py"), Path.Combine(_state, "sink"), Far);
-        for (int i = 2; i <= Length; i++) StartGateway(i);
+        for (int i = 2; i <= Length; i++)
+        {
+            Configure(i);
+            Start(i);
+        }
     }
 
     private static string Named(string user, int i) => i == 1 ? $"{user}@{LabFixture.Gateway}" : $"{user}@{Address(i)}:{Text(Port)}";
 
     private static string Text(int i) => i.ToString(CultureInfo.InvariantCulture);
 
-    private void StartGateway(int i)
-    {
-        string file = Path.Combine(_state, $"{i}.conf");
-        File.WriteAllLines(file,
-        [
-            $"ListenAddress {Address(i)}", $"Port {Port}", $"HostKey {_state}/{i}.pem", $"AuthorizedKeysFile {_lab.State}/gw/authorized_keys/%u",
-            $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"LeaseFile {_state}/{i}.leases", $"Route 10.98.{i}.0/24",
-            i < Length ? $"AllowRelay {Address(i + 1)}:{Port}" : $"# the last one",
-        ]);
-        string program = Path.Combine(Environment.GetEnvironmentVariable("PVPN_OUT") ?? "out", "pvpn-server.dll");
-        Process server = Start(_lab.Prefix + Text(i), "dotnet", program, "--config", file);
-        var said = new List<string>();
-        while (server.StandardError.ReadLine() is { } line && line != "pvpn-server: ready") said.Add(line);
-        Assert.False(server.HasExited, $"gateway {i} did not start: {string.Join("; ", said)}");
-        _ = server.StandardError.ReadToEndAsync();
-    }
+    private string Configuration(int i) => Path.Combine(_state, $"{i}.conf");
+
+    private void Configure(int i) => File.WriteAllLines(Configuration(i),
+    [
+        $"ListenAddress {Address(i)}", $"Port {Port}", $"HostKey {_state}/{i}.pem", $"AuthorizedKeysFile {_lab.State}/gw/authorized_keys/%u",
+        $"AddressPool 10.{80 + i}.0.0/16", $"ControlSocket {_state}/{i}.sock", $"LeaseFile {_state}/{i}.leases", $"Route 10.98.{i}.0/24",
+        i < Length ? $"AllowRelay {Address(i + 1)}:{Port}" : "# the last one", .. _settings,
+    ]);
 
     private Process Start(string ns, params string[] command)
     {

@@ -112,7 +112,7 @@ public sealed class ClientConfigTests : IDisposable
         File("Host other", "  Prot 1");
         Assert.Equal($"{_home[".config/pvpn/config"]}:2: unknown keyword 'Prot'; did you mean Port?", Assert.Throws<ConfigurationException>(() => Load("gw")).Message);
         File();
-        Assert.Equal("-o: unknown keyword 'Compression'; see the manual page for the valid ones", Assert.Throws<ConfigurationException>(() => Load("gw", "Compression=yes")).Message);
+        Assert.Equal("-o: unknown keyword 'Compression'; 'man pvpn_config' has the valid ones", Assert.Throws<ConfigurationException>(() => Load("gw", "Compression=yes")).Message);
     }
 
     [Theory]

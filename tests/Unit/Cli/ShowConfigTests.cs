@@ -49,4 +49,13 @@ public sealed class ShowConfigTests : IDisposable
 
             """, output);
     }
+
+    [Fact]
+    public void Where_keys_are_looked_for_when_none_is_named()
+    {
+        (int code, string output, string error) = ProgramRun.Run("pvpn", _home.Root, "-G", "office");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Equal(["identityfile " + _home[".ssh/id_rsa"], "identityfile " + _home[".ssh/id_ecdsa"], "identityfile " + _home[".ssh/id_ed25519"]],
+            output.Split('\n').Where(l => l.StartsWith("identityfile ", StringComparison.Ordinal)));
+    }
 }

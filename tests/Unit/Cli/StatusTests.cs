@@ -26,6 +26,13 @@ public sealed class StatusTests
     }
 
     [Fact]
+    public void The_owner_has_a_name_where_the_host_knows_one()
+    {
+        Assert.Contains("\n  owner    root (uid 0)\n", Text(One with { Uid = 0 }), StringComparison.Ordinal);
+        Assert.Contains("\n  owner    uid 4000000001\n", Text(One with { Uid = 4000000001 }), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_gateways_on_the_way_are_named_if_there_are_any()
     {
         Assert.DoesNotContain("through", Text(One), StringComparison.Ordinal);

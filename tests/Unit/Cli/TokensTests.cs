@@ -22,6 +22,7 @@ public sealed class TokensTests : IDisposable
     [InlineData("~root/key", "/root/key")]
     [InlineData("/k/%h-%n-%p-%r", "/k/real.example.org-gw-8443-alice")]
     [InlineData("/k/%u-%i", "/k/LOCAL-UID")]
+    [InlineData("/k/%k-%j", "/k/gw-a@b,c:1")]
     [InlineData("/k/%l", "/k/MACHINE")]
     [InlineData("/k/100%%", "/k/100%")]
     [InlineData("${HOME}/k", "ENVHOME/k")]
@@ -33,12 +34,12 @@ public sealed class TokensTests : IDisposable
         expected = expected.Replace("ENVHOME", Environment.GetEnvironmentVariable("HOME"), StringComparison.Ordinal).Replace("HOME", _home.Root, StringComparison.Ordinal)
             .Replace("LOCAL", Environment.UserName, StringComparison.Ordinal).Replace("UID", $"{FileOwner.CurrentUid}", StringComparison.Ordinal)
             .Replace("MACHINE", Environment.MachineName, StringComparison.Ordinal);
-        _home.Write(".config/pvpn/config", $"HostName real.example.org\nPort 8443\nUser alice\nIdentityFile {written}\n");
+        _home.Write(".config/pvpn/config", $"HostName real.example.org\nPort 8443\nUser alice\nProxyJump a@b,c:1\nIdentityFile {written}\n");
         Assert.Equal([expected], Load().IdentityFiles);
     }
 
     [Theory]
-    [InlineData("IdentityFile /k/%x", "IdentityFile: '%x' stands for nothing here; there are %% %d %h %i %L %l %n %p %r %u")]
+    [InlineData("IdentityFile /k/%x", "IdentityFile: '%x' stands for nothing here; there are %% %C %d %h %i %j %k %L %l %n %p %r %u")]
     [InlineData("IdentityFile /k/%", "IdentityFile: '/k/%' ends with a %; a literal one is written %%")]
     [InlineData("HostName %p", "HostName: '%p' stands for nothing here; there are %% and %h")]
     [InlineData("UserKnownHostsFile ${NO_SUCH_VARIABLE}", "UserKnownHostsFile: the environment has no NO_SUCH_VARIABLE")]
@@ -57,11 +58,22 @@ public sealed class TokensTests : IDisposable
     }
 
     [Fact]
+    public void A_hash_of_the_connection_is_another_one_for_another_connection()
+    {
+        string Hash(params string[] options) => Assert.Single(Load(["IdentityFile=/k/%C", "Port=1", .. options]).IdentityFiles);
+        Assert.Matches("^/k/[0-9a-f]{40}$", Hash());
+        Assert.Equal(Hash(), Hash("ProxyJump=none"));
+        Assert.Equal(3, new[] { Hash(), Hash("User=somebody-else"), Hash("ProxyJump=hop") }.Distinct().Count());
+    }
+
+    [Fact]
     public void HostName_may_be_made_of_what_was_typed()
     {
         _home.Write(".config/pvpn/config", "HostName %h.example.org\nUserKnownHostsFile ~/a \"~/b c\" /%n\n");
         Assert.Equal("gw.example.org", Load().HostName);
         Assert.Equal([_home["a"], _home["b c"], "/gw"], Load().KnownHostsFiles);
+        Assert.Equal(["/dev/null"], Load("UserKnownHostsFile=none").KnownHostsFiles);
+        Assert.Equal(["/dev/null"], Load("UserKnownHostsFile=/dev/null").KnownHostsFiles);
     }
 
     [Fact]

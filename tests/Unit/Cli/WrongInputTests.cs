@@ -29,7 +29,7 @@ public sealed class WrongInputTests : IDisposable
             ["-p"], ["-p", "99999", "gw"], ["gw:0"], ["gw:https"], ["@gw"], ["[2001:db8::1"],
             ["gw", "10.0.0.1/8"], ["gw", "10.0.0.0/33"], ["gw", "intranet"],
             ["-i", "/nonexistent", "gw"], ["-F", "/nonexistent", "gw"], ["-F", "/etc", "gw"], ["-J", "gw", "gw"], ["-J", "192.0.2.1", "stauts"],
-            ["-o", "Prot=1", "gw"], ["-o", "Port=x", "gw"], ["-o", "", "gw"], ["-o", "Host=x", "gw"], ["-o", "StrictHostKeyChecking=maybe", "gw"],
+            ["-o", "Prot=1", "gw"], ["-o", "Foo=bar", "gw"], ["-o", "Port=x", "gw"], ["-o", "", "gw"], ["-o", "Host=x", "gw"], ["-o", "StrictHostKeyChecking=maybe", "gw"],
             ["-o", "IdentityFile=/k/%x", "gw"], ["-o", "UserKnownHostsFile=\"/a", "gw"],
             ["-f", "gw", "--", "true"], ["gw", "--", "no-such-command"], ["gw", "--", "/no/such/command"], ["gw", "--", "/etc/passwd"], ["gw", "--", "/etc"],
             ["-o", "ForwarderSocket=/nonexistent/s", "gw"], ["-o", $"ForwarderSocket={_home["plain"]}", "status"],

@@ -61,7 +61,7 @@ public sealed class ForwarderConfigTests
     [InlineData("OwnerLookup guess", "test.conf:2: OwnerLookup: 'guess' is not one of kernel, sockdiag, procfs")]
     [InlineData("LogLevel loud", "test.conf:2: LogLevel: 'loud' is not one of quiet, error, warning, info, verbose, debug")]
     [InlineData("PermitDestinations 10.0.0.0/8", "test.conf:2: unknown keyword 'PermitDestinations'; did you mean PermitDestination?")]
-    [InlineData("Port 443", "test.conf:2: unknown keyword 'Port'; see the manual page for the valid ones")]
+    [InlineData("Port 443", "test.conf:2: unknown keyword 'Port'; 'man forwarder.conf' has the valid ones")]
     public void Errors_name_file_and_line(string line, string error) =>
         Assert.Equal(error, Assert.Throws<ConfigurationException>(() => Build("# a comment", line)).Message);
 

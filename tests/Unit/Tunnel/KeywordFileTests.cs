@@ -63,8 +63,8 @@ public sealed class KeywordFileTests
     [Fact]
     public void Unknown_keywords()
     {
-        Assert.Equal("test.conf:1: unknown keyword 'Prot'; did you mean Port?", ConfigText.Line("Prot 1").Unknown(["Port"]).Message);
-        Assert.Equal("test.conf:1: unknown keyword 'Compression'; see the manual page for the valid ones", ConfigText.Line("Compression yes").Unknown(["Port"]).Message);
+        Assert.Equal("test.conf:1: unknown keyword 'Prot'; did you mean Port?", ConfigText.Line("Prot 1").Unknown(["Port"], "pvpn_config").Message);
+        Assert.Equal("test.conf:1: unknown keyword 'Compression'; 'man pvpn_config' has the valid ones", ConfigText.Line("Compression yes").Unknown(["Port"], "pvpn_config").Message);
     }
 
     [Theory]

@@ -36,6 +36,16 @@ public sealed class KnownHostsTests(KeyFixture keys) : IDisposable
     }
 
     [Fact]
+    public void In_dev_null_nobody_is_known_and_nobody_becomes_known()
+    {
+        var hosts = new KnownHosts("/dev/null");
+        Assert.True(hosts.Add("gw.example", 443, Key, out string error), error);
+        Assert.Equal(KnownHostsVerdict.Unknown, hosts.Check("gw.example", 443, Key).Verdict);
+        Assert.Equal((0, ""), (hosts.Remove("gw.example", 443, out error), error));
+        Assert.Equal(KnownHostsVerdict.Unreadable, new KnownHosts("/dev/zero").Check("gw.example", 443, Key).Verdict);
+    }
+
+    [Fact]
     public void Hashed_names_made_by_ssh_keygen_are_read()
     {
         string path = _directory.Write("known_hosts", $"gw.example {Key.ToOpenSsh(null)}\n[gw.example]:8443 {Other.ToOpenSsh(null)}\n");

@@ -27,3 +27,6 @@ namespace PersonalVpn.Kernel.Lab.Suites;
 
 [Collection(KernelTun.Name)] public sealed class CrashKernelTun(KernelTunLab lab) : CrashTests(lab);
 [Collection(ProcfsRaw.Name)] public sealed class CrashProcfsRaw(ProcfsRawLab lab) : CrashTests(lab);
+
+[Collection(KernelTun.Name)] public sealed class SurvivalKernelTun(KernelTunLab lab) : SurvivalTests(lab);
+[Collection(KernelRaw.Name)] public sealed class SurvivalKernelRaw(KernelRawLab lab) : SurvivalTests(lab);
