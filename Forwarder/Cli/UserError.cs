@@ -4,6 +4,9 @@ namespace PersonalVpn.Cli;
 internal sealed class UserError(string message, int exitCode = ExitCodes.Failure) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
+
+    /// <summary>Another gateway of the same name is not tried: who the user is, or who the server is, is in question.</summary>
+    public bool IsFinal { get; init; }
 }
 
 /// <summary>The contract's exit codes.</summary>

@@ -14,7 +14,8 @@ internal sealed class TunnelCommand : IDisposable
     private readonly Invocation _invocation;
     private readonly ClientConfig _config;
     private readonly IReadOnlyList<IpPrefix> _destinations;
-    private readonly IReadOnlyList<Hop> _chain;
+    private readonly IReadOnlyList<IReadOnlyList<Hop>> _chains;
+    private IReadOnlyList<Hop> _chain;
     private readonly string? _program;
     private readonly Messages _messages;
 
@@ -26,7 +27,8 @@ internal sealed class TunnelCommand : IDisposable
         _config = invocation.LoadConfig(target);
         _config.Check();
         _destinations = Destinations.Parse(invocation.Destinations.Count > 0 ? invocation.Destinations : _config.Routes);
-        _chain = Hop.Chain(target, _config, invocation.ConfigFile);
+        _chains = Hop.Chains(target, _config, invocation.ConfigFile);
+        _chain = _chains[0];
         if (invocation.Background && invocation.Command.Count > 0) throw new UserError("-f goes with no command", ExitCodes.Usage);
         if (invocation.Command.Count > 0) _program = ProgramPath.Find(invocation.Command[0]);
         NamedKeys.Check(invocation.Identities, Program.Home);
@@ -59,10 +61,7 @@ internal sealed class TunnelCommand : IDisposable
                 forwarder.Socket.Shutdown();
                 gateway?.Socket.Shutdown();
             });
-            Hop first = _chain[0];
-            using (_messages.Step($"connecting to {first.Name}"))
-                gateway = GatewayConnection.Open(first.Host, first.Port, first.Config.ConnectTimeout, forwarder, _messages.Verbose);
-            OpenedTunnel tunnel = Establish(ref gateway, forwarder);
+            OpenedTunnel tunnel = Reach(ref gateway, forwarder, stop);
             using (tunnel.Channel)
             using (tunnel.Device) return Keep(gateway!, forwarder, tunnel, stop);
         }
@@ -77,6 +76,33 @@ internal sealed class TunnelCommand : IDisposable
         }
     }
 
+    // The chains in their order, until one leads there. What is said of the last one is what the user reads.
+    private OpenedTunnel Reach(ref GatewayConnection? gateway, ForwarderClient forwarder, StopSignals stop)
+    {
+        for (int i = 0; ;)
+        {
+            _chain = _chains[i];
+            Hop first = _chain[0];
+            try
+            {
+                using (_messages.Step($"connecting to {first.Name}{(_chains.Count > 1 ? $" ({first.Place})" : "")}"))
+                    gateway = GatewayConnection.Open(first, forwarder, _messages.Verbose);
+                return Establish(ref gateway, forwarder);
+            }
+            catch (UserError e) when (!e.IsFinal && stop.Requested is null && Next(i, gateway is not null) > 0)
+            {
+                i = Next(i, gateway is not null);
+                gateway?.Dispose();
+                gateway = null;
+                _messages.Verbose($"{e.Message}; trying {string.Join(" > ", _chains[i].Select(h => h.Place))}");
+            }
+        }
+    }
+
+    // The chain to try after this one, or -1: where the first gateway was not even reached, one that begins elsewhere.
+    private int Next(int failed, bool reached) =>
+        Enumerable.Range(failed + 1, _chains.Count - failed - 1).FirstOrDefault(i => reached || _chains[i][0].Place != _chains[failed][0].Place, -1);
+
     // Everything until packets can flow: through each gateway to the next one, and from the last one addresses and routes.
     private OpenedTunnel Establish(ref GatewayConnection? gateway, ForwarderClient forwarder)
     {
@@ -89,7 +115,7 @@ internal sealed class TunnelCommand : IDisposable
             if (i == _chain.Count - 1)
             {
                 return login.Then($"opening the tunnel to {hop.Name}", () =>
-                    TunnelOpener.RunAsync(connection.Control, forwarder, hop.Name, hop.User, _chain.Take(i).Select(h => h.Name), _destinations, _messages.Verbose, CancellationToken.None));
+                    TunnelOpener.RunAsync(connection.Control, connection.Way, forwarder, hop.Name, hop.User, _chain.Take(i).Select(h => h.Name), _destinations, _messages, CancellationToken.None));
             }
             Hop next = _chain[i + 1];
             gateway = login.Then($"connecting to {next.Name} through {hop.Name}", () => connection.ThroughAsync(next.Host, next.Port, CancellationToken.None));

@@ -1,4 +1,6 @@
+using PersonalVpn.Cli.Connect.Dial;
 using PersonalVpn.Cli.Local;
+using PersonalVpn.Cli.Terminal;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
@@ -15,8 +17,8 @@ internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix
 /// </summary>
 internal static class TunnelOpener
 {
-    public static async Task<OpenedTunnel> RunAsync(ControlChannel control, ForwarderClient forwarder, string gateway, string user,
-        IEnumerable<string> chain, IReadOnlyList<IpPrefix> destinations, Action<string> verbose, CancellationToken cancel)
+    public static async Task<OpenedTunnel> RunAsync(ControlChannel control, Way way, ForwarderClient forwarder, string gateway, string user,
+        IEnumerable<string> chain, IReadOnlyList<IpPrefix> destinations, Messages messages, CancellationToken cancel)
     {
         var avoid = new List<IpAddr>();
         while (true)
@@ -28,8 +30,9 @@ internal static class TunnelOpener
             do (type, body) = await control.ReceiveAsync(FrameType.Config, cancel, FrameType.Packet).ConfigureAwait(false);
             while (type == FrameType.Packet);
             ConfigMessage config = ConfigMessage.Decode(body);
-            IReadOnlyList<IpPrefix> routes = Usable(config, verbose);
+            IReadOnlyList<IpPrefix> routes = Usable(config, messages.Verbose);
             if (routes.Count == 0) throw new UserError($"{gateway} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
+            way.BeforeOpening(forwarder, routes, messages.Say);
             try
             {
                 ForwarderReply reply = forwarder.Ask(new ForwarderRequest
@@ -41,7 +44,7 @@ internal static class TunnelOpener
                     AddressV6 = config.AddressV6?.ToString(),
                     Routes = [.. routes.Select(r => r.ToString())],
                     Mtu = config.Mtu,
-                    Transport = "tls",
+                    Transport = way.Transport,
                     Chain = [.. chain],
                     FastPath = true,
                 }, -1, out int[] fds);
@@ -50,7 +53,7 @@ internal static class TunnelOpener
             }
             catch (ForwarderRefusedException e) when (e.Code == ForwarderError.AddressInUse && avoid.Count + 2 <= ProtocolConstants.MaxAvoid)
             {
-                verbose($"{e.Message}; asking {gateway} for another one");
+                messages.Verbose($"{e.Message}; asking {gateway} for another one");
                 avoid.AddRange(new[] { config.AddressV4, config.AddressV6 }.OfType<IpAddr>());
             }
         }
