@@ -18,10 +18,12 @@ internal static class ForgetCommand
         var known = new KnownHosts(config.KnownHostsFiles);
         (string Host, int Port)[] places = [.. config.Alternatives.Select(c => (c.HostName ?? target.Host, c.Port))];
         int removed = 0;
-        foreach ((string host, int port) in places)
+        foreach ((string host, int at) in places)
         {
-            try { removed += known.Remove(host, port, out string error) is var n && error.Length == 0 ? n : throw new UserError(error); }
+            string error;
+            try { removed += known.Remove(host, at, out error); }
             catch (ArgumentException) { throw new UserError($"'{name}' is not host[:port]", ExitCodes.Usage); }
+            if (error.Length > 0) throw new UserError(error);
         }
         string shown = string.Join(", ", places.Select(p => Target.Name(p.Host, p.Port)));
         if (removed == 0) throw new UserError($"no line of {string.Join(", ", known.Files)} names exactly {shown}; nothing was changed");

@@ -23,6 +23,9 @@ internal sealed record Hop(string Host, int Port, string Name, string User, Clie
     /// <summary>As many gateways as a chain may have: each one more is a TLS session inside the others.</summary>
     private const int MaxHops = 16;
 
+    // Looked at for those that are no loops.
+    private const int MaxCombinations = 4096;
+
     /// <summary>
     /// The chains that lead to the target, in the order in which they are to be tried: one, or one for each combination of the places
     /// that HostName lines name, the last gateway's changing fastest; at most <see cref="MaxChains"/>.
@@ -33,10 +36,8 @@ internal sealed record Hop(string Host, int Port, string Name, string User, Clie
         IEnumerable<IReadOnlyList<Hop>> chains = [[]];
         foreach (Hop hop in Chain(target, config, configFile))
             chains = chains.SelectMany(before => hop.Config.Alternatives.Select(c => (IReadOnlyList<Hop>)[.. before, hop.At(c)]));
-        // Two names of one place: that way is a loop, the others are not.
-        List<IReadOnlyList<Hop>> possible = [.. chains.Take(MaxChains).Where(c => c.DistinctBy(h => h.Place).Count() == c.Count)];
-        if (possible.Count == 0) RefuseLoop(chains.First());
-        return possible;
+        List<IReadOnlyList<Hop>> possible = [.. chains.Take(MaxCombinations).Where(c => Twice(c) is null).Take(MaxChains)];
+        return possible.Count > 0 ? possible : throw Loop(chains.First(), Twice(chains.First())!);
     }
 
     /// <summary>The gateways in the order in which they are reached, each at the first of its places; the last one is the target.</summary>
@@ -75,10 +76,16 @@ internal sealed record Hop(string Host, int Port, string Name, string User, Clie
         WayOut = ReferenceEquals(WayOut, Config) ? alternative : WayOut,
     };
 
+    // All places of a gateway count as one: that two have one of several in common leaves other ways.
     private static void RefuseLoop(IReadOnlyList<Hop> chain)
     {
-        IGrouping<string, Hop>? twice = chain.GroupBy(h => h.Place).FirstOrDefault(g => g.Count() > 1);
-        if (twice is not null)
-            throw new UserError($"the chain {string.Join(" > ", chain.Select(h => h.Name))} passes {twice.Key} twice; name each gateway once (-J, ProxyJump)", ExitCodes.Usage);
+        if (chain.GroupBy(h => string.Join(' ', h.Config.Alternatives.Select(c => h.At(c).Place))).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw Loop(chain, twice.First().Place);
     }
+
+    // The place that comes twice.
+    private static string? Twice(IReadOnlyList<Hop> chain) => chain.GroupBy(h => h.Place).FirstOrDefault(g => g.Count() > 1)?.Key;
+
+    private static UserError Loop(IReadOnlyList<Hop> chain, string place) =>
+        new($"the chain {string.Join(" > ", chain.Select(h => h.Name))} passes {place} twice; name each gateway once (-J, ProxyJump)", ExitCodes.Usage);
 }

@@ -42,7 +42,8 @@ public sealed partial class WireTap : IAsyncDisposable
         File.Delete(_file);
     }
 
-    private static async Task<WireTap> ListenAsync(LabFixture lab, string node, string device, string filter)
+    /// <summary>Starts to listen on a device of a node.</summary>
+    public static async Task<WireTap> ListenAsync(LabFixture lab, string node, string device, string filter = "")
     {
         string file = Path.Combine(lab.State, "log", $"{device}-{Guid.NewGuid():N}.pcap");
         LabProcess tcpdump = LabProcess.Start(lab, "tcpdump", node, "tcpdump", "-i", device, "-n", "-U", "--immediate-mode",

@@ -88,6 +88,8 @@ internal sealed class ProxyCommand : IDisposable
     {
         AppDomain.CurrentDomain.ProcessExit -= _atExit;
         Socket.Dispose();
+        // What was sent last, the end of the session among it, is still on its way through the program, which sees now that there is no more.
+        _process.WaitForExit(LastWordMs);
         _process.Dispose();
     }
 
