@@ -132,7 +132,8 @@ public sealed class ProxyNode : IDisposable
             _proxy.WaitForExit();
             _proxy.Dispose();
         }
-        // With the namespace go the ends of its cables, and with them the other ends.
+        // With the namespace the cables would go too, but some time later.
+        Shell.Exec(5_000, "sh", "-c", $"ip -n {_lab.Prefix}host link delete {Device}; ip -n {_lab.Prefix}gw link delete pxgw; true");
         Shell.Run($"ip netns delete {_name}");
         if (Directory.Exists(_files)) Directory.Delete(_files, recursive: true);
         if (Directory.Exists(_state)) Directory.Delete(_state, recursive: true);

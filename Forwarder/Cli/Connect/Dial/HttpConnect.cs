@@ -37,12 +37,13 @@ internal static class HttpConnect
     private static string Explain(HttpReply reply, ProxyServer proxy, string host, int port)
     {
         string said = $"{reply.Status}{(reply.Reason.Length > 0 ? " " + reply.Reason : "")}";
+        // Tinyproxy says 401 to a wrong password.
         return reply.Status switch
         {
-            407 when reply.Schemes.Count > 0 && !reply.Schemes.Contains("Basic", StringComparer.OrdinalIgnoreCase) =>
+            401 or 407 when reply.Schemes.Count > 0 && !reply.Schemes.Contains("Basic", StringComparer.OrdinalIgnoreCase) =>
                 $"the {proxy.Name} wants a login by {string.Join(" or ", reply.Schemes)}, and pvpn knows Basic alone; a ProxyCommand may know more",
-            407 when proxy.User is null => $"the {proxy.Name} wants a user and a password ({said}); name the user in Proxy, and the password in ProxyPasswordFile",
-            407 => $"the {proxy.Name} does not accept user {proxy.User} with that password ({said}); check Proxy and ProxyPasswordFile, or https_proxy",
+            401 or 407 when proxy.User is null => $"the {proxy.Name} wants a user and a password ({said}); name the user in Proxy, and the password in ProxyPasswordFile",
+            401 or 407 => $"the {proxy.Name} does not accept user {proxy.User} with that password ({said}); check Proxy and ProxyPasswordFile, or https_proxy",
             403 or 405 => $"the {proxy.Name} forbids a connection to {host} port {port} ({said}); many allow port 443 alone, ask its administrator",
             502 or 503 or 504 => $"the {proxy.Name} cannot reach {host} port {port} ({said}); check name and port, or ask its administrator",
             _ => $"the {proxy.Name} refuses a connection to {host} port {port} ({said}); ask its administrator",

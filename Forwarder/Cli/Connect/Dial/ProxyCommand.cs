@@ -11,6 +11,10 @@ namespace PersonalVpn.Cli.Connect.Dial;
 /// </summary>
 internal sealed class ProxyCommand : IDisposable
 {
+    // Shells that know this form of trap. What they ignore stays ignored in what they run, also where a shell in between lifts the
+    // block that the program begins with (dash does for its children).
+    private static readonly string[] Bourne = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"];
+
     // Its end and the end of its sockets are seen in any order.
     private const int LastWordMs = 200;
 
@@ -40,11 +44,12 @@ internal sealed class ProxyCommand : IDisposable
     public static ProxyCommand Start(string command, bool outlivesStandardError)
     {
         string shell = Environment.GetEnvironmentVariable("SHELL") is ['/', ..] own ? own : "/bin/sh";
+        string text = (Bourne.Contains(Path.GetFileName(shell)) ? "trap '' HUP INT QUIT; exec " : "exec ") + command;
         (LinuxSocket ours, LinuxSocket theirs) = LinuxSocket.StreamPair();
         try
         {
             using (theirs)
-                return new ProxyCommand(ChildProcess.Start(shell, [shell, "-c", "exec " + command], theirs, outlivesStandardError), ours);
+                return new ProxyCommand(ChildProcess.Start(shell, [shell, "-c", text], theirs, outlivesStandardError), ours);
         }
         catch (LinuxException e)
         {

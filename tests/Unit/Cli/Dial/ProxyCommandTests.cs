@@ -25,12 +25,12 @@ public sealed class ProxyCommandTests
     public void It_is_the_shells_text_and_takes_the_shells_place()
     {
         // exec: the first word's process is ours; SIGINT, SIGQUIT and SIGHUP do not reach it.
-        using ProxyCommand command = ProxyCommand.Start("sh -c 'echo $PPID; grep SigBlk /proc/self/status; echo \"$0\"; cat' 'a  b'", outlivesStandardError: false);
+        using ProxyCommand command = ProxyCommand.Start("sh -c 'echo $PPID; grep SigIgn /proc/self/status; echo \"$0\"; cat' 'a  b'", outlivesStandardError: false);
         string said = Receive(command.Socket, 40);
         string[] lines = said.Split('\n');
         Assert.Equal(Environment.ProcessId.ToString(CultureInfo.InvariantCulture), lines[0]);
-        ulong blocked = ulong.Parse(lines[1].Split('\t')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-        Assert.Equal(0b111ul, blocked & 0b111);
+        ulong ignored = ulong.Parse(lines[1].Split('\t')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        Assert.Equal(0b111ul, ignored & 0b111);
         Assert.Equal("a  b", lines[2]);
     }
 
