@@ -49,8 +49,8 @@ _pvpn_named_gateways() {
 _pvpn() {
     local cur prev word subcommand="" gateway="" i words_file=""
     local subcommands="status down check"
-    local keywords="ConnectTimeout ForwarderSocket HostName IdentitiesOnly IdentityAgent IdentityFile Port ProxyJump Reconnect Route
-        ServerAliveCountMax ServerAliveInterval StrictHostKeyChecking User UserKnownHostsFile"
+    local keywords="ConnectTimeout ForwarderSocket HostName IdentitiesOnly IdentityAgent IdentityFile Port Proxy ProxyCommand ProxyJump
+        ProxyPasswordFile Reconnect Route ServerAliveCountMax ServerAliveInterval StrictHostKeyChecking User UserKnownHostsFile"
     # The words as typed: user@gateway:port, Key=Value and --opt are one each, whatever COMP_WORDBREAKS says.
     local line=${COMP_LINE:0:COMP_POINT} typed=()
     read -r -a typed <<<"$line"
@@ -116,7 +116,7 @@ _pvpn_option_value() { # KEYWORDS: after -o
         "$cur") compopt -o nospace; mapfile -t COMPREPLY < <(compgen -S = -W "$1" -- "$cur") ;;
         StrictHostKeyChecking) mapfile -t COMPREPLY < <(compgen -P "${cur%%=*}=" -W "ask accept-new yes no" -- "${cur#*=}") ;;
         IdentitiesOnly) mapfile -t COMPREPLY < <(compgen -P "${cur%%=*}=" -W "yes no" -- "${cur#*=}") ;;
-        IdentityFile | IdentityAgent | UserKnownHostsFile | ForwarderSocket)
+        IdentityFile | IdentityAgent | UserKnownHostsFile | ForwarderSocket | ProxyPasswordFile)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -P "${cur%%=*}=" -f -- "${cur#*=}")
             ;;

@@ -15,14 +15,17 @@ internal static class ForgetCommand
         Target target = Target.Parse(name);
         ClientConfig config = ClientConfig.Load(Program.Home, target.Host,
             target.Port is { } port ? [$"Port={port}", .. options] : options, configFile);
-        string host = config.HostName ?? target.Host;
-        string shown = Target.Name(host, config.Port);
         var known = new KnownHosts(config.KnownHostsFiles);
-        int removed;
-        string error;
-        try { removed = known.Remove(host, config.Port, out error); }
-        catch (ArgumentException) { throw new UserError($"'{name}' is not host[:port]", ExitCodes.Usage); }
-        if (error.Length > 0) throw new UserError(error);
+        (string Host, int Port)[] places = [.. config.Alternatives.Select(c => (c.HostName ?? target.Host, c.Port))];
+        int removed = 0;
+        foreach ((string host, int at) in places)
+        {
+            string error;
+            try { removed += known.Remove(host, at, out error); }
+            catch (ArgumentException) { throw new UserError($"'{name}' is not host[:port]", ExitCodes.Usage); }
+            if (error.Length > 0) throw new UserError(error);
+        }
+        string shown = string.Join(", ", places.Select(p => Target.Name(p.Host, p.Port)));
         if (removed == 0) throw new UserError($"no line of {string.Join(", ", known.Files)} names exactly {shown}; nothing was changed");
         Console.Error.WriteLine($"pvpn: {shown} is forgotten ({removed} line{(removed == 1 ? "" : "s")}); the file as it was has .old behind its name");
         return ExitCodes.Success;

@@ -16,7 +16,7 @@ internal static class Subcommands
     /// </summary>
     public static void RefuseMistyped(Target target, ClientConfig config)
     {
-        if (target.User is not null || target.Port is not null || config.HostName is not null) return;
+        if (target.User is not null || target.Port is not null || config.HostName is not null || config.SaysWayOut) return;
         if (NearestWord.Find(target.Host, All, name => name.Length > 4 ? 2 : 1) is not { } near || Resolves(target.Host)) return;
         throw new UserError($"'{target.Host}' is no gateway (its name does not resolve) and no subcommand; did you mean 'pvpn {near}'?", ExitCodes.Usage);
     }

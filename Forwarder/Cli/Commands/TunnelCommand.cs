@@ -14,7 +14,8 @@ internal sealed class TunnelCommand : IDisposable
     private readonly Invocation _invocation;
     private readonly ClientConfig _config;
     private readonly IReadOnlyList<IpPrefix> _destinations;
-    private readonly IReadOnlyList<Hop> _chain;
+    private readonly IReadOnlyList<IReadOnlyList<Hop>> _chains;
+    private readonly string _name;
     private readonly string? _program;
     private readonly Messages _messages;
 
@@ -26,12 +27,13 @@ internal sealed class TunnelCommand : IDisposable
         _config = invocation.LoadConfig(target);
         _config.Check();
         _destinations = Destinations.Parse(invocation.Destinations.Count > 0 ? invocation.Destinations : _config.Routes);
-        _chain = Hop.Chain(target, _config, invocation.ConfigFile);
+        _chains = Hop.Chains(target, _config, invocation.ConfigFile);
+        _name = _chains[0][^1].Name;
         if (invocation.Background && invocation.Command.Count > 0) throw new UserError("-f goes with no command", ExitCodes.Usage);
         if (invocation.Command.Count > 0) _program = ProgramPath.Find(invocation.Command[0]);
         NamedKeys.Check(invocation.Identities, Program.Home);
         // The name of a gateway behind others need not resolve here.
-        if (_chain.Count == 1) Subcommands.RefuseMistyped(target, _config);
+        if (_chains[0].Count == 1) Subcommands.RefuseMistyped(target, _config);
         _messages = new Messages(invocation.Verbosity, invocation.Quiet);
     }
 
@@ -50,8 +52,8 @@ internal sealed class TunnelCommand : IDisposable
     {
         foreach ((string keyword, string value) in _config.Effective()) _messages.VeryVerbose($"{keyword} {value}");
         using var memory = new LoginMemory();
-        var connector = new ChainConnector([_chain], memory, _messages);
-        using var keeper = new TunnelKeeper(_chain[^1].Name, _destinations, _config, connector, _messages);
+        var connector = new ChainConnector(_chains, memory, _messages);
+        using var keeper = new TunnelKeeper(_name, _destinations, _config, connector, _messages);
         ForwarderClient forwarder = ForwarderClient.Connect(_config.ForwarderSocket);
         Arrival? arrival = null;
         bool kept = false;
@@ -64,9 +66,9 @@ internal sealed class TunnelCommand : IDisposable
                 connector.Abort();
                 arrival?.Connection.Socket.Shutdown();
             });
-            arrival = connector.Connect(forwarder);
-            OpenedTunnel tunnel = arrival.Login.Then($"opening the tunnel to {arrival.Last.Name}",
-                () => new TunnelOpener(arrival, _chain[^1].Name, _destinations, _messages.Verbose).OpenAsync(forwarder, null, CancellationToken.None));
+            OpenedTunnel tunnel;
+            (arrival, tunnel) = connector.Connect(forwarder, at => at.Login.Then($"opening the tunnel to {at.Last.Name}",
+                () => new TunnelOpener(at, _name, _destinations, _messages).OpenAsync(forwarder, null, CancellationToken.None)));
             stop.Arm(null);
             memory.Unattended = true;
             _messages.Settle();
@@ -94,7 +96,7 @@ internal sealed class TunnelCommand : IDisposable
     private void Say(Arrival arrival, OpenedTunnel tunnel)
     {
         string via = arrival.Chain.Count > 1 ? " through " + string.Join(", ", arrival.Chain.SkipLast(1).Select(h => h.Name)) : "";
-        _messages.Announce($"connected to {_chain[^1].Name} as {arrival.Last.User}{via}, address {TunnelKeeper.Addresses(tunnel.Config)}, routes {string.Join(' ', tunnel.Routes)}",
+        _messages.Announce($"connected to {_name} as {arrival.Last.User}{via}, address {TunnelKeeper.Addresses(tunnel.Config)}, routes {string.Join(' ', tunnel.Routes)}",
             always: Background.IsChild);
         if (Background.IsChild) Background.Detach();
     }

@@ -18,7 +18,20 @@ internal sealed record Tokens(string Home, string Gateway, string Host, int Port
     public KeywordLine? Jumps { get; init; }
 
     /// <summary>%h in HostName itself, where it is the gateway as typed, and nothing else.</summary>
-    public static string InHostName(KeywordLine line, string gateway) => Percent(line, line.Text(), c => c == 'h' ? gateway : null, "%% and %h");
+    public static string InHostName(KeywordLine line, string name, string gateway) => Percent(line, name, c => c == 'h' ? gateway : null, "%% and %h");
+
+    /// <summary>
+    /// ProxyCommand's tokens, in a text that a shell will read: a name with anything in it that could mean something to the shell is
+    /// refused, because whoever makes somebody type it (a link, a submodule) would run a command.
+    /// </summary>
+    public string InCommand(KeywordLine line, string text) => Percent(line, text, c => c switch
+    {
+        'h' => ForShell(line, Host),
+        'n' => ForShell(line, Gateway),
+        'p' => Value(c),
+        'r' => ForShell(line, User),
+        _ => null,
+    }, "%% %h %n %p %r");
 
     /// <summary>A file's or socket's path: tokens, variables and ~ replaced, made absolute.</summary>
     public string Path(KeywordLine line, string text) => AbsolutePath(Expand(line, Variables(line, text)), Home, line);
@@ -34,6 +47,10 @@ internal sealed record Tokens(string Home, string Gateway, string Host, int Port
         string user = path[1..(slash < 0 ? path.Length : slash)], rest = slash < 0 ? "" : path[(slash + 1)..];
         return System.IO.Path.Combine(user.Length == 0 ? home : HomeOf(user, line), rest);
     }
+
+    private static string ForShell(KeywordLine line, string name) =>
+        name.Length > 0 && name[0] != '-' && name.All(c => char.IsLetterOrDigit(c) || ".-_:%@+,=/".Contains(c, StringComparison.Ordinal))
+            ? name : throw line.Error($"'{name}' has characters that a command must not be given; use another name for it, or no %h, %n or %r");
 
     private string? Value(char token) => token switch
     {

@@ -27,31 +27,47 @@ internal sealed class ChainConnector(IReadOnlyList<IReadOnlyList<Hop>> chains, L
     private volatile bool _aborted;
     private int _first;
 
-    /// <summary>Connects. Each way is tried once.</summary>
+    /// <summary>Connects, and does what is to be done there. Each way is tried once.</summary>
     /// <param name="forwarder">Marks the socket; not kept.</param>
+    /// <param name="then">The first thing asked of the last gateway; its refusal is the way's.</param>
     /// <exception cref="UserError">There is no way, or somebody said no: then the other ways are not tried.</exception>
-    public Arrival Connect(ForwarderClient forwarder)
+    public (Arrival Arrival, T Result) Connect<T>(ForwarderClient forwarder, Func<Arrival, T> then)
     {
         UserError? failure = null;
-        for (int i = 0; i < chains.Count && !_aborted; i++)
+        string? unreached = null;
+        for (int i = 0; i < chains.Count; i++)
         {
             int index = (_first + i) % chains.Count;
+            IReadOnlyList<Hop> chain = chains[index];
+            // Where the first gateway was not even reached, ways that begin there need not be tried.
+            if (chain[0].Place == unreached) continue;
+            if (failure is not null) messages.Verbose($"{failure.Message}; trying {string.Join(" > ", chain.Select(h => h.Place))}");
+            bool reached = false;
             try
             {
-                Arrival arrival = Connect(chains[index], forwarder);
-                _first = index;
-                return arrival;
+                Arrival arrival = Connect(chain, forwarder, ref reached);
+                try
+                {
+                    T result = then(arrival);
+                    _first = index;
+                    return (arrival, result);
+                }
+                catch
+                {
+                    arrival.Connection.Dispose();
+                    throw;
+                }
             }
-            catch (UserError e) when (e.MayPass)
+            catch (UserError e) when (e.MayPass && !_aborted)
             {
-                if (i < chains.Count - 1) messages.Verbose(e.Message);
                 failure = e;
+                if (!reached) unreached = chain[0].Place;
             }
         }
-        throw failure ?? new UserError("given up");
+        throw failure!;
     }
 
-    /// <summary>Ends a <see cref="Connect(ForwarderClient)"/> that is under way, and every later one; any thread.</summary>
+    /// <summary>Ends a <see cref="Connect{T}"/> that is under way, and every later one; any thread.</summary>
     public void Abort()
     {
         _aborted = true;
@@ -62,14 +78,15 @@ internal sealed class ChainConnector(IReadOnlyList<IReadOnlyList<Hop>> chains, L
         }
     }
 
-    private Arrival Connect(IReadOnlyList<Hop> chain, ForwarderClient forwarder)
+    private Arrival Connect(IReadOnlyList<Hop> chain, ForwarderClient forwarder, ref bool reached)
     {
         Hop first = chain[0];
         GatewayConnection? connection = null;
         try
         {
-            using (messages.Step($"connecting to {first.Name}"))
-                connection = Passing(() => GatewayConnection.Open(first.Host, first.Port, first.Config.ConnectTimeout, forwarder, messages.Verbose));
+            using (messages.Step($"connecting to {first.Name}{(chains.Count > 1 ? $" ({first.Place})" : "")}"))
+                connection = Passing(() => GatewayConnection.Open(first, forwarder, memory.Addresses, messages.Verbose));
+            reached = true;
             for (int i = 0; ; i++)
             {
                 _current = connection;

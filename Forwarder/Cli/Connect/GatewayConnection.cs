@@ -1,20 +1,19 @@
-using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
 using System.Security.Authentication;
+using PersonalVpn.Cli.Config;
+using PersonalVpn.Cli.Connect.Dial;
 using PersonalVpn.Cli.Local;
 using PersonalVpn.Linux;
-using PersonalVpn.Tunnel.Local;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.Tunnel.Tls;
 
 namespace PersonalVpn.Cli.Connect;
 
 /// <summary>
-/// A TLS session with a gateway: socket marked by pvpnd, handshake done, certificate seen but not yet judged. With gateways in between it
+/// A TLS session with a gateway: handshake done, certificate seen but not yet judged. With gateways in between it
 /// is a session inside their sessions, end to end: each hop relays the bytes of the next one.
 /// <code>
-/// Tls (last gateway) ─► Tls of hop 2 ─► Tls of hop 1 ─► Transport: the socket, pvpnd's mark
+/// Tls (last gateway) ─► Tls of hop 2 ─► Tls of hop 1 ─► Transport: the Way's socket
 /// </code>
 /// </summary>
 internal sealed class GatewayConnection : IDisposable
@@ -22,9 +21,9 @@ internal sealed class GatewayConnection : IDisposable
     private GatewayConnection? _first;
     private Action<Exception>? _loopFailed;
 
-    private GatewayConnection(LinuxSocket socket, EventLoop loop, NonBlockingStream transport, SslStream tls, ServerCertificateObserver certificate)
+    private GatewayConnection(Way way, EventLoop loop, NonBlockingStream transport, SslStream tls, ServerCertificateObserver certificate)
     {
-        Socket = socket;
+        Way = way;
         Loop = loop;
         Transport = transport;
         Tls = tls;
@@ -32,7 +31,11 @@ internal sealed class GatewayConnection : IDisposable
         Control = new ControlChannel(tls, new FrameBuffer());
     }
 
-    public LinuxSocket Socket { get; }
+    /// <summary>What carries the bytes to the first gateway; closed with this.</summary>
+    public Way Way { get; }
+
+    /// <summary>To break whatever waits: shut it down. TCP, or with a ProxyCommand a Unix socket.</summary>
+    public LinuxSocket Socket => Way.Socket;
 
     /// <summary>The thread that completes what the transport waits for; later the packet loop.</summary>
     public EventLoop Loop { get; }
@@ -49,32 +52,20 @@ internal sealed class GatewayConnection : IDisposable
     public ServerCertificateObserver Certificate { get; }
     public ControlChannel Control { get; }
 
-    /// <summary>
-    /// Connects to the first address that answers. The socket is made here, as the user, and marked by the daemon before it is
-    /// connected: it alone bypasses the tunnels, not the gateway's address.
-    /// </summary>
-    public static GatewayConnection Open(string host, int port, TimeSpan timeout, ForwarderClient forwarder, Action<string> verbose)
+    /// <summary>Connects to the first gateway of a chain, on whatever way leads there, and makes TLS.</summary>
+    /// <exception cref="UserError">There is no way, or no TLS.</exception>
+    public static GatewayConnection Open(Hop hop, ForwarderClient forwarder, KnownAddresses addresses, Action<string> verbose)
     {
-        string? last = null;
-        foreach (IPAddress address in Resolve(host))
+        Way way = Dialler.Open(hop, forwarder, addresses, verbose);
+        try
         {
-            verbose($"connecting to {address} port {port}");
-            LinuxSocket socket = LinuxSocket.CreateTcp(address.AddressFamily == AddressFamily.InterNetworkV6);
-            try
-            {
-                forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Mark }, socket.Fd);
-                int error = socket.TryConnect(new IPEndPoint(address, port), timeout);
-                if (error == 0) return Secure(socket, host, port, timeout);
-                last = Explain(-error, address, port, timeout);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-            socket.Dispose();
+            return Secure(way, hop.Host, hop.Port, hop.Config.ConnectTimeout);
         }
-        throw new UserError(last ?? $"{host}: no address");
+        catch
+        {
+            way.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The same through this one, which must have accepted the user: from here on its session carries the next one's bytes.</summary>
@@ -86,7 +77,7 @@ internal sealed class GatewayConnection : IDisposable
         if (!Control.Buffer.IsEmpty) throw new ProtocolException("bytes from the next gateway before it was spoken to");
         var observer = new ServerCertificateObserver();
         SslStream tls = Handshake(Tls, host, port, observer);
-        return new GatewayConnection(Socket, Loop, Transport, tls, observer) { _first = _first ?? this };
+        return new GatewayConnection(Way, Loop, Transport, tls, observer) { _first = _first ?? this };
     }
 
     public void Dispose()
@@ -94,22 +85,13 @@ internal sealed class GatewayConnection : IDisposable
         Tls.Dispose();
         Transport.Dispose();
         Loop.Dispose();
-        Socket.Dispose();
+        Way.Dispose();
     }
 
-    private static IPAddress[] Resolve(string host)
+    private static GatewayConnection Secure(Way way, string host, int port, TimeSpan timeout)
     {
-        if (IPAddress.TryParse(host, out IPAddress? literal)) return [literal];
-        try { return Dns.GetHostAddresses(host); }
-        catch (SocketException)
-        {
-            throw new UserError($"cannot resolve '{host}': check the name, or the host's DNS");
-        }
-    }
-
-    private static GatewayConnection Secure(LinuxSocket socket, string host, int port, TimeSpan timeout)
-    {
-        socket.SetNoDelay();
+        LinuxSocket socket = way.Socket;
+        if (way.IsTcp) socket.SetNoDelay();
         var observer = new ServerCertificateObserver();
         GatewayConnection? made = null;
         // What a handler lets out while the connection is being closed concerns nobody any more.
@@ -120,12 +102,15 @@ internal sealed class GatewayConnection : IDisposable
         try
         {
             SslStream tls = Handshake(transport, host, port, observer);
-            return made = new GatewayConnection(socket, loop, transport, tls, observer);
+            return made = new GatewayConnection(way, loop, transport, tls, observer);
         }
-        catch
+        catch (Exception e)
         {
+            // A program that failed knows better what was wrong than the handshake that it left behind.
+            string? trouble = e is UserError ? way.Trouble : null;
             transport.Dispose();
             loop.Dispose();
+            if (trouble is not null) throw new UserError(trouble);
             throw;
         }
     }
@@ -147,12 +132,4 @@ internal sealed class GatewayConnection : IDisposable
         tls.Dispose();
         throw new UserError($"{host} port {port} speaks TLS but is no pvpn-server; check host and port");
     }
-
-    private static string Explain(int errno, IPAddress address, int port, TimeSpan timeout) => errno switch
-    {
-        Errno.ECONNREFUSED => $"{address} port {port}: connection refused; is pvpn-server running there, on that port?",
-        Errno.ETIMEDOUT => $"{address} port {port}: no answer within {timeout.TotalSeconds:0} s; check the address and the firewalls on the way",
-        Errno.ENETUNREACH or Errno.EHOSTUNREACH => $"{address} port {port}: unreachable; check this host's routes",
-        _ => $"{address} port {port}: {new LinuxException("connect", errno).Message}",
-    };
 }

@@ -10,7 +10,8 @@ namespace PersonalVpn.Cli.Connect;
 /// </summary>
 internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemory memory, Messages messages)
 {
-    private bool _silent;
+    private string _doing = "during login";
+    private string? _late;
 
     /// <summary>Judges the server's key and logs in.</summary>
     /// <exception cref="UserError">The server is not to be trusted, refuses, or was lost.</exception>
@@ -19,7 +20,8 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemor
         ServerTrust.Check(hop, connection.Certificate, memory, messages.Say);
         var identities = new Identities(hop.Config, Program.Home, ask: !memory.Unattended, messages.Say, messages.Verbose);
         Guard(() => new UserLogin(connection.Control, hop, memory, messages).RunAsync(connection.Certificate.Der, identities,
-            () => Limit($"logging in to {hop.Name} as {hop.User}"), CancellationToken.None));
+            () => Limit($"logging in to {hop.Name} as {hop.User}", $"{hop.Name} did not answer during login within {Seconds} s (ConnectTimeout); is it a pvpn-server, and not overloaded?"),
+            CancellationToken.None));
     }
 
     /// <summary>After <see cref="Run"/>: one more exchange with this gateway, shown as a step.</summary>
@@ -27,17 +29,21 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemor
     public T Then<T>(string step, Func<Task<T>> exchange)
     {
         T result = default!;
+        _doing = "while " + step;
         Guard(async () =>
         {
-            using ServerWait limit = Limit(step);
+            // Who is late is not known here: this gateway, or the next one behind it.
+            using ServerWait limit = Limit(step, $"{step}: no answer within {Seconds} s (ConnectTimeout); is it up, not overloaded, and reachable from where it is asked?");
             result = await exchange().ConfigureAwait(false);
         });
         return result;
     }
 
-    private ServerWait Limit(string step) => new(messages.Step(step), hop.Config.ConnectTimeout, () =>
+    private string Seconds => $"{hop.Config.ConnectTimeout.TotalSeconds:0}";
+
+    private ServerWait Limit(string step, string late) => new(messages.Step(step), hop.Config.ConnectTimeout, () =>
     {
-        _silent = true;
+        _late = late;
         connection.Socket.Shutdown();
     });
 
@@ -55,17 +61,17 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemor
         {
             throw new UserError($"{hop.Name} broke the protocol: {e.Message}; is it a pvpn-server of a fitting version?");
         }
-        catch (Exception e) when (_silent && e is IOException or UserError)
+        catch (Exception e) when (_late is { } late && e is IOException or UserError)
         {
-            throw new UserError($"{hop.Name} did not answer during login within {hop.Config.ConnectTimeout.TotalSeconds:0} s (ConnectTimeout); is it a pvpn-server, and not overloaded?") { MayPass = true };
+            throw new UserError(late) { MayPass = true };
         }
         catch (EndOfStreamException)
         {
-            throw new UserError($"{hop.Name} closed the connection during login; its log says why") { MayPass = true };
+            throw new UserError($"{hop.Name} closed the connection {_doing}; its log says why") { MayPass = true };
         }
         catch (IOException e)
         {
-            throw new UserError($"the connection to {hop.Name} was lost during login: {(e.InnerException ?? e).Message}; try again") { MayPass = true };
+            throw new UserError($"the connection to {hop.Name} was lost {_doing}: {(e.InnerException ?? e).Message}; try again") { MayPass = true };
         }
     }
 }

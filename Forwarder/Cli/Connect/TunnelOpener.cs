@@ -1,4 +1,5 @@
 using PersonalVpn.Cli.Local;
+using PersonalVpn.Cli.Terminal;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
@@ -16,8 +17,8 @@ internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix
 /// <param name="arrival">The connection to the last gateway.</param>
 /// <param name="name">What pvpnd and the user call the gateway.</param>
 /// <param name="destinations">What the user wants; none: what the server pushes.</param>
-/// <param name="verbose">For details.</param>
-internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<IpPrefix> destinations, Action<string> verbose)
+/// <param name="messages">For warnings and details.</param>
+internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<IpPrefix> destinations, Messages messages)
 {
     /// <summary>Both.</summary>
     /// <param name="forwarder">Holds the tunnel from then on.</param>
@@ -31,13 +32,14 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
             config ??= await AskAsync(avoid, cancel).ConfigureAwait(false);
             IReadOnlyList<IpPrefix> routes = Usable(config);
             if (routes.Count == 0) throw new UserError($"{name} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
+            arrival.Connection.Way.BeforeOpening(forwarder, routes, messages.Say);
             try
             {
                 return Open(forwarder, config, routes);
             }
             catch (ForwarderRefusedException e) when (e.Code == ForwarderError.AddressInUse && avoid.Count + 2 <= ProtocolConstants.MaxAvoid)
             {
-                verbose($"{e.Message}; asking {name} for another one");
+                messages.Verbose($"{e.Message}; asking {name} for another one");
                 avoid.AddRange(new[] { config.AddressV4, config.AddressV6 }.OfType<IpAddr>());
                 config = null;
             }
@@ -70,7 +72,7 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
             AddressV6 = config.AddressV6?.ToString(),
             Routes = [.. routes.Select(r => r.ToString())],
             Mtu = config.Mtu,
-            Transport = "tls",
+            Transport = arrival.Connection.Way.Transport,
             Chain = [.. arrival.Chain.SkipLast(1).Select(h => h.Name)],
             FastPath = true,
         }, -1, out int[] fds);
@@ -84,7 +86,7 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
         foreach (IpPrefix route in config.Routes)
         {
             if ((route.IsV6 ? config.AddressV6 : config.AddressV4) is not null) routes.Add(route);
-            else verbose($"route {route} left out: the server gave no {(route.IsV6 ? "IPv6" : "IPv4")} address");
+            else messages.Verbose($"route {route} left out: the server gave no {(route.IsV6 ? "IPv6" : "IPv4")} address");
         }
         return routes;
     }

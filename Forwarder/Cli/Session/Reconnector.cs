@@ -94,16 +94,8 @@ internal sealed class Reconnector(ChainConnector connector, string forwarderSock
     {
         // One of its own: the other one waits for pvpnd's last word about the tunnel.
         using ForwarderClient forwarder = Connect();
-        Arrival arrival = connector.Connect(forwarder);
-        try
-        {
-            return new Return(arrival, open(arrival));
-        }
-        catch
-        {
-            arrival.Connection.Dispose();
-            throw;
-        }
+        (Arrival arrival, ConfigMessage config) = connector.Connect(forwarder, open);
+        return new Return(arrival, config);
     }
 
     // That pvpnd is gone is noticed elsewhere; that it has no room for one more connection passes.

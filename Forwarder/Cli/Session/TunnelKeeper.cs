@@ -123,7 +123,7 @@ internal sealed class TunnelKeeper(string gateway, IReadOnlyList<IpPrefix> desti
 
     private ConfigMessage Open(Arrival arrival) => arrival.Login.Then($"opening the tunnel to {arrival.Last.Name}", () => Opener(arrival).AskAsync([], CancellationToken.None));
 
-    private TunnelOpener Opener(Arrival arrival) => new(arrival, gateway, destinations, messages.Verbose);
+    private TunnelOpener Opener(Arrival arrival) => new(arrival, gateway, destinations, messages);
 
     private void Resume(Return back)
     {

@@ -19,6 +19,7 @@ internal static class StatusText
             // Nobody answers for the address of a tunnel that is down, and the next one may have another.
             if (!IsBlocked(t)) Line("address", $"{t.Address} on {t.Device}");
             if (t.Chain.Count > 0) Line("through", StderrLoggerProvider.OneLine(string.Join(", ", t.Chain)));
+            if (t.Transport != "tls") Line("by", StderrLoggerProvider.OneLine(t.Transport));
             Line("routes", string.Join(' ', t.Routes));
             Line("since", t.Since);
             Line("out", $"{t.PacketsOut} packets, {Amount.Bytes(t.BytesOut)}");

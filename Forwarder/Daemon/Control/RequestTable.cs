@@ -49,14 +49,15 @@ internal sealed class RequestTable(TunnelManager manager, Func<ForwarderConfig> 
         return row.Handle(from, request, fd);
     }
 
-    // The user's transport socket bypasses the tunnels by mark: only a fresh TCP socket of the caller's own gets one.
+    // The user's transport socket bypasses the tunnels by mark: only a TCP socket of the caller's own gets one, fresh, or connected
+    // already (a ProxyCommand's). It allows the user nothing but to bypass the user's own tunnels, with what that user alone has opened.
     private static Answer Mark(ControlConnection from, ForwarderRequest request, int fd)
     {
         using var socket = LinuxSocket.FromFd(fd, ownsHandle: false);
         SocketDescription what = socket.Describe();
-        if (!what.IsFreshTcp) throw new RequestException(ForwarderError.BadRequest, "the descriptor is not an unbound, unconnected TCP socket");
+        if (!what.IsFreshTcp && !what.IsConnectedTcp) throw new RequestException(ForwarderError.BadRequest, "the descriptor is neither a fresh nor a connected TCP socket");
         if (what.OwnerUid != from.Peer.Uid) throw new RequestException(ForwarderError.Denied, "the socket belongs to another user");
-        socket.SetMark(Marks.Transport);
+        socket.SetMark((what.Mark & ~Marks.Mask) | Marks.Transport);
         return new Answer(new ForwarderReply());
     }
 

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using PersonalVpn.Daemon.Control;
 using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Local;
@@ -11,7 +12,7 @@ namespace PersonalVpn.Daemon.Tunnels;
 /// What it may not do: take an address that somebody on this host uses or wants to reach, carry loopback, multicast or link-local
 /// destinations, exceed forwarder.conf, or disturb another tunnel.
 /// </summary>
-internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<ForwarderConfig> config)
+internal sealed partial class TunnelRequest(TunnelTable table, KernelState kernel, Func<ForwarderConfig> config)
 {
     private static readonly IpPrefix[] NeverTunnelled =
     [
@@ -52,11 +53,15 @@ internal sealed class TunnelRequest(TunnelTable table, KernelState kernel, Func<
             Device = FreeDevice(),
             FastPath = request.FastPath && config() is { FastPath: true, OwnerLookup: OwnerLookupMode.Kernel } && kernel.CanGuardDevices,
             Table = mine.Count > 0 ? mine[0].Table : FreeTable(),
-            Transport = request.Transport == "tls" ? "tls" : "unknown",
+            Transport = request.Transport is { } transport && TransportText().IsMatch(transport) ? transport : "unknown",
             Chain = [.. (request.Chain ?? []).Take(16).Select(c => Name(c, "chain"))],
         };
         return (tunnel, same);
     }
+
+    // "tls", or the way in front of it: text for a status list, in which nothing may mean anything to a shell or terminal.
+    [GeneratedRegex(@"\Atls( via (ProxyCommand|(http|socks5) proxy [A-Za-z0-9._:%\[\]-]{1,255}))?\z")]
+    internal static partial Regex TransportText();
 
     // Root reads these names in a status list, perhaps by a script: nothing in them may mean anything to a shell.
     private static string Name(string? text, string what) =>

@@ -36,6 +36,15 @@ public sealed unsafe partial class LinuxSocket
         return (first, second);
     }
 
+    /// <summary>Two connected Unix stream sockets, for a program whose standard input and output are a connection of ours.</summary>
+    /// <exception cref="LinuxException">socketpair failed.</exception>
+    public static (LinuxSocket First, LinuxSocket Second) StreamPair()
+    {
+        int* fds = stackalloc int[2];
+        Check(Native.SocketPair(SocketH.AF_UNIX, SocketH.SOCK_STREAM | SocketH.SOCK_CLOEXEC, 0, fds), "socketpair AF_UNIX");
+        return (new(fds[0], true), new(fds[1], true));
+    }
+
     /// <summary>
     /// Listens at a path (seqpacket). The socket file has exactly this mode, whatever the umask, and never a wider one in
     /// between: bind() takes the mode of the unbound socket's inode (net/unix/af_unix.c, unix_bind_bsd) less the umask. A file

@@ -42,4 +42,7 @@ public readonly record struct SocketDescription
 
     /// <summary>A TCP socket that was neither bound to a port nor connected nor set listening.</summary>
     public bool IsFreshTcp => IsTcp && TcpState == TcpStateH.TCP_CLOSE && Remote is null && Local is { Port: 0 };
+
+    /// <summary>A TCP socket with a peer; never a listening one.</summary>
+    public bool IsConnectedTcp => IsTcp && Remote is not null && TcpState is not (TcpStateH.TCP_CLOSE or TcpStateH.TCP_LISTEN);
 }

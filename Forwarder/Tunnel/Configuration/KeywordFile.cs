@@ -18,13 +18,15 @@ public static class KeywordFile
         {
             if (Directory.Exists(path)) throw new ConfigurationException($"{path}: cannot be read: it is a directory; name the file in it");
             using SafeFileHandle file = File.OpenHandle(path);
-            if (owner is { } uid && !FileOwner.Of(file).IsSafeFor(uid))
+            FileOwner whose = FileOwner.Of(file);
+            if (owner is { } uid && !whose.IsSafeFor(uid))
                 throw new ConfigurationException($"{path}: others could have written it; make it yours alone: chown {uid} and chmod go-w {path}");
             using var stream = new FileStream(file, FileAccess.Read, 1);
             byte[] bytes = new byte[MaxBytes + 1];
             int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             if (length > MaxBytes) throw new ConfigurationException($"{path}: larger than {MaxBytes} bytes; is it a configuration file?");
-            return Parse(path, Encoding.UTF8.GetString(bytes.AsSpan(0, length)));
+            bool shared = (whose.Mode & (UnixFileMode.GroupRead | UnixFileMode.OtherRead)) != 0;
+            return [.. Parse(path, Encoding.UTF8.GetString(bytes.AsSpan(0, length))).Select(l => l with { ReadableByOthers = shared })];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

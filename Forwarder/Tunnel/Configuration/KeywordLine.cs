@@ -15,6 +15,9 @@ public sealed record KeywordLine(string File, int Line, string Keyword, string R
     /// <exception cref="ConfigurationException">A quote is not closed.</exception>
     public string Value => string.Join(' ', Words);
 
+    /// <summary>The file's mode let others than its owner read it: no place for a secret.</summary>
+    public bool ReadableByOthers { get; init; }
+
     /// <summary>Where the line stands, as every error begins.</summary>
     public string Place => Line == 0 ? File : $"{File}:{Line}";
 

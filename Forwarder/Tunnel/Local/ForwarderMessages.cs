@@ -10,7 +10,7 @@ public enum ForwarderOperation
     /// <summary>Nothing; never valid.</summary>
     None,
 
-    /// <summary>Mark the unconnected TCP socket that comes with the request, so that it bypasses every tunnel.</summary>
+    /// <summary>Mark the TCP socket that comes with the request, fresh or connected, so that it bypasses every tunnel.</summary>
     Mark,
 
     /// <summary>Build a tunnel owned by the caller; the answer brings the packet channel.</summary>

@@ -20,7 +20,7 @@ public sealed record LabTunnel(LabProcess Process, string ConnectedLine, TunnelS
 
 /// <summary>A row of <c>pvpn status --json</c>.</summary>
 public sealed record TunnelStatus(string Gateway, string User, long Uid, string State, string[] Addresses, string[] Routes,
-    string Device, long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> Dropped, string[] Chain)
+    string Device, long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> Dropped, string[] Chain, string Transport)
 {
     /// <summary>Reads the array that <c>pvpn status --json</c> prints.</summary>
     public static TunnelStatus[] Parse(string json)
@@ -37,7 +37,8 @@ public sealed record TunnelStatus(string Gateway, string User, long Uid, string 
             row.GetProperty("packetsIn").GetInt64(),
             row.GetProperty("packetsOut").GetInt64(),
             row.GetProperty("packetsDropped").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt64()),
-            Strings(row.GetProperty("chain"))))];
+            Strings(row.GetProperty("chain")),
+            row.GetProperty("transport").GetString()!))];
     }
 
     // One address or several: the contract names the property, not its shape.

@@ -10,7 +10,11 @@ public static class TlsWitness
     /// housekeeping of the link, and each byte stream that is not a sequence of TLS records (RFC 8446 section 5.1).
     /// Empty when there is TLS only.
     /// </summary>
-    public static IReadOnlyList<string> Complaints(IEnumerable<WirePacket> packets, string gateway, int port = 443)
+    /// <param name="packets">The capture.</param>
+    /// <param name="gateway">The other end.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="preamble">How many bytes at the beginning of a stream are something else (a proxy's); null = none.</param>
+    public static IReadOnlyList<string> Complaints(IEnumerable<WirePacket> packets, string gateway, int port = 443, Func<byte[], int>? preamble = null)
     {
         var complaints = new List<string>();
         var streams = new Dictionary<string, SortedDictionary<long, ReadOnlyMemory<byte>>>();
@@ -35,7 +39,8 @@ public static class TlsWitness
         }
         foreach ((string key, SortedDictionary<long, ReadOnlyMemory<byte>> stream) in streams)
         {
-            if (RecordComplaint(Join(stream)) is { } complaint)
+            byte[] bytes = Join(stream);
+            if (RecordComplaint(bytes.AsSpan(preamble?.Invoke(bytes) ?? 0)) is { } complaint)
                 complaints.Add($"{key}: {complaint}");
         }
         return complaints;

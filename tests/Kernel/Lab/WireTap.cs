@@ -69,7 +69,7 @@ public sealed partial class WireTap : IAsyncDisposable
     /// <param name="device">The device there.</param>
     /// <param name="filter">pcap-filter(7).</param>
     /// <param name="bytes">How much of each packet; 0 = all. Beginnings tell what is in clear, and little is kept of a long transfer.</param>
-    public static async Task<WireTap> StartOnAsync(LabFixture lab, string node, string device, string filter, int bytes = 0)
+    public static async Task<WireTap> StartOnAsync(LabFixture lab, string node, string device, string filter = "", int bytes = 0)
     {
         string file = Path.Combine(lab.State, "log", $"{device}-{Guid.NewGuid():N}.pcap");
         LabProcess tcpdump = LabProcess.Start(lab, "tcpdump", node, "tcpdump", "-i", device, "-n", "-U", "--immediate-mode",

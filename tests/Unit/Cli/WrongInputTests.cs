@@ -31,6 +31,8 @@ public sealed class WrongInputTests : IDisposable
             ["-i", "/nonexistent", "gw"], ["-F", "/nonexistent", "gw"], ["-F", "/etc", "gw"], ["-J", "gw", "gw"], ["-J", "192.0.2.1", "stauts"],
             ["-o", "Prot=1", "gw"], ["-o", "Foo=bar", "gw"], ["-o", "Port=x", "gw"], ["-o", "", "gw"], ["-o", "Host=x", "gw"], ["-o", "StrictHostKeyChecking=maybe", "gw"],
             ["-o", "IdentityFile=/k/%x", "gw"], ["-o", "UserKnownHostsFile=\"/a", "gw"],
+            ["-o", "Proxy=http://u:p@proxy:3128", "gw"], ["-o", "Proxy=ftp://proxy:21", "gw"], ["-o", "Proxy=http://u@proxy:3128", "gw"], ["-o", "ProxyCommand=", "gw"],
+            ["-o", "ProxyCommand=nc %h %x", "gw"], ["-o", "Proxy=http://u@proxy:1", "-o", "ProxyPasswordFile=/nonexistent", "gw"], ["-o", "HostName=a@b", "gw"],
             ["-f", "gw", "--", "true"], ["gw", "--", "no-such-command"], ["gw", "--", "/no/such/command"], ["gw", "--", "/etc/passwd"], ["gw", "--", "/etc"],
             ["-o", "ForwarderSocket=/nonexistent/s", "gw"], ["-o", $"ForwarderSocket={_home["plain"]}", "status"],
         ];

@@ -114,7 +114,7 @@ public sealed class RequestTableTests : IDisposable
     }
 
     [Fact]
-    public void Only_a_fresh_tcp_socket_gets_the_mark()
+    public void Only_a_fresh_or_connected_tcp_socket_gets_the_mark()
     {
         _config = ForwarderConfig.Build(ConfigText.Lines("AllowUsers root daemon nobody"));
         using LinuxSocket udp = LinuxSocket.CreateUdp(v6: false), bound = LinuxSocket.CreateTcp(v6: false), listening = LinuxSocket.CreateTcp(v6: false);
@@ -124,11 +124,15 @@ public sealed class RequestTableTests : IDisposable
         using LinuxSocket connected = LinuxSocket.CreateTcp(v6: false);
         connected.Connect(listening.LocalEndPoint!);
         using FileStream file = File.OpenRead("/dev/null");
-        foreach (int fd in new[] { udp.Fd, bound.Fd, listening.Fd, connected.Fd, _client.Fd, file.SafeFileHandle.DangerousGetHandle().ToInt32() })
+        foreach (int fd in new[] { udp.Fd, bound.Fd, listening.Fd, _client.Fd, file.SafeFileHandle.DangerousGetHandle().ToInt32() })
         {
             ForwarderReply reply = Ask(Permitted, new ForwarderRequest { Operation = ForwarderOperation.Mark }, fd, 1);
-            Assert.Equal((ForwarderError.BadRequest, "the descriptor is not an unbound, unconnected TCP socket"), (reply.Code, reply.Error));
+            Assert.Equal((ForwarderError.BadRequest, "the descriptor is neither a fresh nor a connected TCP socket"), (reply.Code, reply.Error));
         }
+        // A connected one of the caller's own: the kernel alone says whether this process may set marks.
+        uint own = Capabilities.EffectiveUid;
+        if (Capabilities.HasEffective(Capability.NetAdmin)) Assert.Equal(ForwarderError.None, Ask(own, new ForwarderRequest { Operation = ForwarderOperation.Mark }, connected.Fd, 1).Code);
+        Assert.Equal("the socket belongs to another user", Ask(own == Permitted ? Other : Permitted, new ForwarderRequest { Operation = ForwarderOperation.Mark }, connected.Fd, 1).Error);
     }
 
     [Fact]

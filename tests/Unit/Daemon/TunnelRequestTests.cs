@@ -148,4 +148,18 @@ public sealed class TunnelRequestTests : IDisposable
         Assert.DoesNotContain(e.Message, char.IsControl);
         return e;
     }
+
+    [Theory]
+    [InlineData("tls", true)]
+    [InlineData("tls via ProxyCommand", true)]
+    [InlineData("tls via http proxy proxy.example.org:3128", true)]
+    [InlineData("tls via socks5 proxy [2001:db8::1]:1080", true)]
+    [InlineData("", false)]
+    [InlineData("tls ", false)]
+    [InlineData("tls\n", false)]
+    [InlineData("tls via http proxy ", false)]
+    [InlineData("tls via http proxy a b", false)]
+    [InlineData("tls via http proxy $(reboot):1", false)]
+    [InlineData("tls via carrier pigeon", false)]
+    public void Ways_that_status_shows(string transport, bool good) => Assert.Equal(good, TunnelRequest.TransportText().IsMatch(transport));
 }

@@ -48,6 +48,20 @@ public sealed class RelaySocketTests : IDisposable
         Assert.Equal(place, stream.Socket.RemoteEndPoint);
     }
 
+    /// <summary>RFC 8305: a silent address costs a quarter of a second, not its time-out.</summary>
+    [Fact]
+    public async Task The_next_address_does_not_wait_for_one_that_is_silent()
+    {
+        IPEndPoint silent = Silent();
+        using var live = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        live.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        live.Listen();
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        await using NonBlockingStream stream = await RelaySocket.ConnectAsync([silent, (IPEndPoint)live.LocalEndPoint!], "gw2", _loop, CancellationToken.None);
+        Assert.Equal(live.LocalEndPoint, stream.Socket.RemoteEndPoint);
+        Assert.InRange(watch.ElapsedMilliseconds, 200, 2000);
+    }
+
     // A listener whose queue is full: the kernel drops further SYNs.
     private IPEndPoint Silent()
     {

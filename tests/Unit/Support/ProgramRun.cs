@@ -17,6 +17,7 @@ internal static class ProgramRun
         };
         start.Environment["HOME"] = home;
         start.Environment.Remove("SSH_AUTH_SOCK");
+        foreach (string name in new[] { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }) start.Environment.Remove(name);
         using Process process = Process.Start(start)!;
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
