@@ -39,7 +39,7 @@ internal static class Login
             AuthDecision decision = await authenticator.DecideAsync(hello.User, key, auth.Algorithm, auth.Signature, challenge, peer, DateTimeOffset.UtcNow, cancel).ConfigureAwait(false);
             await control.SendAsync(new AuthResultMessage(decision.Allowed, (byte)left).Encode(), cancel).ConfigureAwait(false);
             if (decision is { Allowed: true, Key: { } entry }) return new LoggedIn(hello.User, entry);
-            refused(StderrLoggerProvider.OneLine(hello.User), $"{decision.Refusal}: {decision.LogDetail}{(key is null ? "" : $" (key {key.Fingerprint})")}");
+            refused(StderrLoggerProvider.OneLine(hello.User), $"{decision.Refusal}: {decision.LogDetail}{(key is null || decision.LogDetail.Contains(key.Fingerprint, StringComparison.Ordinal) ? "" : $" (key {key.Fingerprint})")}");
         }
         throw new SessionRefusedException(CloseReason.AuthenticationFailed, "too many authentication failures");
     }

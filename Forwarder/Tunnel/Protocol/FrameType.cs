@@ -18,6 +18,12 @@ public enum FrameType : byte
     /// <summary>Client, instead of Open: a place to relay this session's bytes to.</summary>
     Relay = 0x04,
 
+    /// <summary>Client that is a server itself, instead of Open: the name under which others may reach it through this one.</summary>
+    Register = 0x06,
+
+    /// <summary>Client that registered, in a connection of its own: takes the caller that an Incoming announced.</summary>
+    Accept = 0x07,
+
     /// <summary>Either: offload metadata and one IP packet (or TCP superpacket).</summary>
     Packet = 0x10,
 
@@ -41,6 +47,12 @@ public enum FrameType : byte
 
     /// <summary>Server: the relayed connection stands; what follows are its bytes.</summary>
     Relayed = 0x84,
+
+    /// <summary>Server: the name is the client's.</summary>
+    Registered = 0x86,
+
+    /// <summary>Server, to a client that registered: somebody asks for it; the token for Accept.</summary>
+    Incoming = 0x87,
 }
 
 /// <summary>Why a connection ends; the text beside it says what to do.</summary>
