@@ -164,7 +164,7 @@ internal sealed partial class ServerDaemon : IDisposable
         }
         long id = Interlocked.Increment(ref _nextId);
         socket.SetNoDelay();
-        Begin(new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id), id, peer, socket);
+        Begin(new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id) { IsWeb = () => _startups.Demote(id) }, id, peer, socket);
     }
 
     // What a gateway relays is a connection like any other; its source is the gateway.
@@ -177,7 +177,7 @@ internal sealed partial class ServerDaemon : IDisposable
             return;
         }
         long id = Interlocked.Increment(ref _nextId);
-        Begin(new ClientConnection(_context, socket, peer, loop, id, carrier), id, peer, carrier.Stream);
+        Begin(new ClientConnection(_context, socket, peer, loop, id, carrier) { IsWeb = () => _startups.Demote(id) }, id, peer, carrier.Stream);
     }
 
     private void Begin(ClientConnection connection, long id, IPEndPoint peer, IDisposable lower)

@@ -36,12 +36,10 @@ internal sealed class GatewayLink : IDisposable
     {
         Tls = tls;
         Transport = transport;
-        Control = new ControlChannel(tls, new FrameBuffer());
     }
 
     public SslStream Tls { get; }
     public NonBlockingStream Transport { get; }
-    public ControlChannel Control { get; }
 
     /// <summary>Connects and logs in.</summary>
     /// <exception cref="RegisterFailedException">It cannot be reached, is not trusted, or refuses.</exception>
@@ -85,17 +83,32 @@ internal sealed class GatewayLink : IDisposable
     /// <exception cref="PeerClosedException">It is refused.</exception>
     public async Task AskAsync(byte[] frame, FrameType answer, CancellationToken cancel)
     {
-        await Control.SendAsync(frame, cancel).ConfigureAwait(false);
+        await SendAsync(frame, cancel).ConfigureAwait(false);
         await ReceiveAsync(answer, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>The next frame that is no ticket.</summary>
+    /// <summary>
+    /// The next frame, unless it is a ticket. Not one byte behind it is read: behind RELAYED begins what the caller says, and the caller
+    /// may be quick.
+    /// </summary>
     public async Task<(FrameType Type, byte[] Body)> ReceiveAsync(FrameType expected, CancellationToken cancel, params FrameType[] alternatives)
     {
+        byte[] header = new byte[ProtocolConstants.FrameHeaderSize];
         while (true)
         {
-            (FrameType type, byte[] body) = await Control.ReceiveAsync(expected, cancel, [.. alternatives, Ticket]).ConfigureAwait(false);
-            if (type != Ticket) return (type, body);
+            await Tls.ReadExactlyAsync(header, cancel).ConfigureAwait(false);
+            var type = (FrameType)header[0];
+            int length = FrameHeader.BodyLength(header);
+            if (length > (type == Ticket ? ProtocolConstants.MaxControlBody : FrameHeader.MaxBody(type))) throw new ProtocolException($"frame of unknown type or too long (type 0x{(byte)type:x2})");
+            byte[] body = new byte[length];
+            await Tls.ReadExactlyAsync(body, cancel).ConfigureAwait(false);
+            if (type == Ticket) continue;
+            if (type == FrameType.Close)
+            {
+                CloseMessage close = CloseMessage.Decode(body);
+                throw new PeerClosedException(close.Reason, close.Text);
+            }
+            return type == expected || alternatives.Contains(type) ? (type, body) : throw new ProtocolException($"frame {type} where {expected} was expected");
         }
     }
 
@@ -103,6 +116,12 @@ internal sealed class GatewayLink : IDisposable
     {
         Tls.Dispose();
         Transport.Dispose();
+    }
+
+    private async Task SendAsync(byte[] frame, CancellationToken cancel)
+    {
+        await Tls.WriteAsync(frame, cancel).ConfigureAwait(false);
+        await Tls.FlushAsync(cancel).ConfigureAwait(false);
     }
 
     private async Task LoginAsync(RegisterTarget target, RegisterSettings settings, CancellationToken cancel)
@@ -115,14 +134,14 @@ internal sealed class GatewayLink : IDisposable
         using (identity)
         {
             byte[] nonce = RandomNumberGenerator.GetBytes(ProtocolConstants.NonceSize);
-            await Control.SendAsync(new HelloMessage(ProtocolConstants.Version, ProtocolConstants.Version, target.User, nonce, Software).Encode(), cancel).ConfigureAwait(false);
-            (_, byte[] body) = await Control.ReceiveAsync(FrameType.HelloReply, cancel).ConfigureAwait(false);
+            await SendAsync(new HelloMessage(ProtocolConstants.Version, ProtocolConstants.Version, target.User, nonce, Software).Encode(), cancel).ConfigureAwait(false);
+            (_, byte[] body) = await ReceiveAsync(FrameType.HelloReply, cancel).ConfigureAwait(false);
             HelloReplyMessage reply = HelloReplyMessage.Decode(body);
             if (reply.Version != ProtocolConstants.Version) throw new RegisterFailedException($"it speaks protocol version {reply.Version}, this server speaks {ProtocolConstants.Version}; upgrade the older one");
             byte[] toSign = AuthChallenge.BuildSignedData((byte)reply.Version, reply.Nonce, nonce, TlsSettings.CertificateHash(observer.Der), target.User, identity.PublicKey);
             if (!identity.TrySign(toSign, out string algorithm, out byte[] signature, out error)) throw new RegisterFailedException(error);
-            await Control.SendAsync(new AuthMessage(algorithm, identity.PublicKey.Blob.ToArray(), signature).Encode(), cancel).ConfigureAwait(false);
-            (_, body) = await Control.ReceiveAsync(FrameType.AuthResult, cancel).ConfigureAwait(false);
+            await SendAsync(new AuthMessage(algorithm, identity.PublicKey.Blob.ToArray(), signature).Encode(), cancel).ConfigureAwait(false);
+            (_, body) = await ReceiveAsync(FrameType.AuthResult, cancel).ConfigureAwait(false);
             if (!AuthResultMessage.Decode(body).Accepted)
                 throw new RegisterFailedException($"permission denied for user {target.User}; its administrator must list this server's key, which 'pvpn-server fingerprint --public' shows, with register=\"{target.Name}\"");
         }

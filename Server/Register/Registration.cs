@@ -102,11 +102,7 @@ internal sealed partial class Registration : IDisposable
         {
             ServerLoop loop = _owner.NextLoop();
             GatewayLink link = await GatewayLink.OpenAsync(_target, _owner.Settings, loop.Events, _stop.Token).ConfigureAwait(false);
-            try
-            {
-                await link.AskAsync(CallMessage.Encode(FrameType.Accept, token), FrameType.Relayed, _stop.Token).ConfigureAwait(false);
-                if (!link.Control.Buffer.IsEmpty) throw new ProtocolException("bytes of the caller before it was spoken to");
-            }
+            try { await link.AskAsync(CallMessage.Encode(FrameType.Accept, token), FrameType.Relayed, _stop.Token).ConfigureAwait(false); }
             catch
             {
                 link.Dispose();

@@ -44,6 +44,9 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
     private NonBlockingStream? _target;
     private Callee? _callee, _called;
 
+    /// <summary>Called when it turns out to be a browser's.</summary>
+    public Action? IsWeb { get; init; }
+
     /// <summary>Runs the connection to its end; never throws. <paramref name="authenticated"/> is called once login is over, well or not.</summary>
     public async Task RunAsync(Action authenticated)
     {
@@ -56,6 +59,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         {
             if (clear)
             {
+                IsWeb?.Invoke();
                 await new WebConnection(transport, transport, _peer, server.Config.WebRoot, _log).RunAsync().ConfigureAwait(false);
                 return;
             }
@@ -79,6 +83,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
             }
             if (control is null)
             {
+                IsWeb?.Invoke();
                 await new WebConnection(tls, transport, _peer, server.Config.WebRoot, _log).RunAsync().ConfigureAwait(false);
                 return;
             }

@@ -14,7 +14,6 @@ namespace PersonalVpn.Tunnel.Tls;
 public static class TlsSettings
 {
     private static readonly SslApplicationProtocol Protocol = new(ProtocolConstants.Alpn);
-    private static readonly SslApplicationProtocol Web = SslApplicationProtocol.Http11;
 
     // AES-128 first: the same strength class as P-256 and RSA-3072 that authenticate the ends, and a round count less to pay per byte.
     private static readonly CipherSuitesPolicy Suites = new([
@@ -37,7 +36,7 @@ public static class TlsSettings
         ServerCertificateContext = certificate,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         CipherSuitesPolicy = ServerSuites,
-        ApplicationProtocols = [Protocol, Web],
+        ApplicationProtocols = [Protocol, SslApplicationProtocol.Http11, new("http/1.0")],
         AllowRenegotiation = false,
         AllowTlsResume = false,
         ClientCertificateRequired = false,

@@ -22,8 +22,8 @@ public sealed class WebTests(KernelTunLab lab) : LabTests(lab)
     {
         int before = Lab.Server!.Error.Length;
         CommandResult page = (await Lab.RunAsync("carol", ["curl", "-skvi", .. how, Url + "/"])).Succeeded();
-        Assert.StartsWith("HTTP/1.1 200 OK\r\nDate: ", page.Output, StringComparison.Ordinal);
-        Assert.Contains("Content-Type: text/html; charset=utf-8\r\n", page.Output, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 OK\nDate: ", page.Output, StringComparison.Ordinal);
+        Assert.Contains("Content-Type: text/html; charset=utf-8\n", page.Output, StringComparison.Ordinal);
         Assert.Contains("<h1>It works!</h1>", page.Output, StringComparison.Ordinal);
         Assert.DoesNotMatch("(?i)vpn|^Server:", page.Output);
         Assert.DoesNotContain("SSL routines", page.Error, StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public sealed class WebTests(KernelTunLab lab) : LabTests(lab)
     public async Task In_the_clear_it_says_that_this_is_the_port_of_HTTPS()
     {
         CommandResult page = (await Lab.RunAsync("carol", "curl", "-si", $"http://{LabFixture.Gateway}:443/")).Succeeded();
-        Assert.StartsWith("HTTP/1.1 400 Bad Request\r\n", page.Output, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 400 Bad Request\n", page.Output, StringComparison.Ordinal);
         Assert.Contains("<h1>400 The plain HTTP request was sent to HTTPS port</h1>", page.Output, StringComparison.Ordinal);
         await Lab.Server!.ErrorLineContainingAsync("\"GET / HTTP/1.1\" 400");
     }
@@ -124,7 +124,7 @@ public sealed class WebTests(KernelTunLab lab) : LabTests(lab)
             Assert.Equal("200 text/plain; charset=utf-8 odd", await StatusAsync("/name%20with%20blank%20&%20%C3%84.txt"));
             Assert.Equal("200 text/html; charset=utf-8 <p>the sub page</p>", await StatusAsync("/sub/"));
             Assert.Equal("200 text/html; charset=utf-8 <p>the sub page</p>", await StatusAsync("//sub", "-L"));
-            Assert.Contains("Location: /sub/\r\n", (await Lab.RunAsync("carol", "curl", "-skI", Url + "/sub")).Output, StringComparison.Ordinal);
+            Assert.Contains("Location: /sub/\n", (await Lab.RunAsync("carol", "curl", "-skI", Url + "/sub")).Output, StringComparison.Ordinal);
             foreach (string no in new[]
             {
                 "/passwd", "/up/server.conf", "/../server.conf", "/%2e%2e/server.conf", "/..%2fserver.conf", "/sub/../../server.conf", "/sub/%2e%2e/%2e%2e/host_key.pem", "/.git/config",
@@ -138,7 +138,7 @@ public sealed class WebTests(KernelTunLab lab) : LabTests(lab)
             CommandResult sum = (await Lab.RunAsync(60, "carol", "sh", "-c", $"curl -sk {Url}/big.bin | sha256sum")).Succeeded();
             Assert.StartsWith(Convert.ToHexStringLower(SHA256.HashData(big)), sum.Output, StringComparison.Ordinal);
             string head = (await Lab.RunAsync("carol", "curl", "-skI", Url + "/big.bin")).Succeeded().Output;
-            Assert.Contains("Content-Length: 50000000\r\n", head, StringComparison.Ordinal);
+            Assert.Contains("Content-Length: 50000000\n", head, StringComparison.Ordinal);
             // Two on one connection, and it is one connection.
             CommandResult both = (await Lab.RunAsync("carol", "curl", "-skv", Url + "/style.css", Url + "/sub/")).Succeeded();
             Assert.Contains("Re-using existing", both.Error, StringComparison.OrdinalIgnoreCase);
@@ -197,7 +197,7 @@ public sealed class WebTests(KernelTunLab lab) : LabTests(lab)
     {
         string body = Path.Combine(Lab.State, "home", "carol", "body");
         CommandResult result = (await Lab.RunAsync("carol", ["curl", "-sk", "-o", body, "-w", "%{http_code} %{content_type}", .. more, Url + path])).Succeeded();
-        return $"{result.Output} {(File.Exists(body) && !more.Contains("-I") ? await File.ReadAllTextAsync(body) : "")}".TrimEnd();
+        return $"{result.Output.TrimEnd()} {(File.Exists(body) && !more.Contains("-I") ? await File.ReadAllTextAsync(body) : "")}".TrimEnd();
     }
 
     private async Task<string> SayAsync(string text) => (await Lab.RunAsync("carol", "web.py", "say", LabFixture.Gateway, text)).Output;

@@ -2,8 +2,8 @@
 """A web client that says what it likes, inside TLS.
 
 web.py say ADDRESS TEXT          sends TEXT (with \\r\\n and other escapes of Python), prints all that comes back
-web.py slow ADDRESS COUNT TIME   holds COUNT connections open, each dripping a request, one byte a second; for TIME seconds, each
-                                 that was cut off opened anew; prints "holding" once all are open
+web.py slow ADDRESS COUNT TIME   tries to hold COUNT connections open for TIME seconds, each dripping a request, one byte a second; what
+                                 was cut off is opened anew every second; prints "holding" each second
 """
 import socket
 import ssl
