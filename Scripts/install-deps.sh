@@ -7,7 +7,7 @@ set -euo pipefail
 # command -> Debian package
 tools="iptables:iptables nft:nftables ip:iproute2 ss:iproute2 tcpdump:tcpdump /usr/bin/python3:python3-minimal nginx:nginx-light sudo:sudo
 ping:iputils-ping ps:procps gcc:gcc iperf3:iperf3 ssh-keygen:openssh-client ssh-agent:openssh-client curl:curl
-tmux:tmux zsh:zsh squid:squid tinyproxy:tinyproxy-bin danted:dante-server socat:socat systemd-analyze:systemd systemd-nspawn:systemd-container mmdebstrap:mmdebstrap dpkg-deb:dpkg
+nmap:nmap openssl:openssl tmux:tmux zsh:zsh squid:squid tinyproxy:tinyproxy-bin danted:dante-server socat:socat systemd-analyze:systemd systemd-nspawn:systemd-container mmdebstrap:mmdebstrap dpkg-deb:dpkg
  setpriv:util-linux nsenter:util-linux flock:util-linux useradd:passwd sysctl:procps make:make $*"
 
 missing=""

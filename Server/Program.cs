@@ -41,6 +41,7 @@ internal static class Program
     {
         var config = new Option<string?>("--config") { Description = $"configuration file (default {ServerConfig.DefaultPath})", HelpName = "FILE", Recursive = true };
         var json = new Option<bool>("--json") { Description = "an array of objects" };
+        var @public = new Option<bool>("--public") { Description = "the key itself, as a line for authorized_keys or behind a name in known_hosts" };
         var who = new Argument<string>("USER|ID") { Description = "as in sessions" };
         var check = new Command("check", "check the configuration: exit 0, or 1 and file:line: what to mend");
         check.SetAction(r => Check(r.GetValue(config)));
@@ -48,8 +49,8 @@ internal static class Program
         sessions.SetAction(r => Sessions(r.GetValue(config), r.GetValue(json)));
         var disconnect = new Command("disconnect", "end sessions of the running server") { who };
         disconnect.SetAction(r => Disconnect(r.GetValue(config), r.GetValue(who)!));
-        var fingerprint = new Command("fingerprint", "show the host key's fingerprint, to compare with what pvpn shows");
-        fingerprint.SetAction(r => Fingerprint(r.GetValue(config)));
+        var fingerprint = new Command("fingerprint", "show the host key's fingerprint, to compare with what pvpn shows") { @public };
+        fingerprint.SetAction(r => Fingerprint(r.GetValue(config), r.GetValue(@public)));
         var root = new RootCommand("pvpn-server: authenticates users and carries their packets to the inner network.") { config, check, sessions, disconnect, fingerprint };
         root.SetAction(r => Serve(r.GetValue(config)));
         return root;
@@ -57,7 +58,9 @@ internal static class Program
 
     private static int Serve(string? path)
     {
-        ServerConfig config = ServerConfigReader.Load(path);
+        ServerConfig config;
+        try { config = ServerConfigReader.Load(path); }
+        catch (ConfigurationException e) { return Fail($"{e.Message}; 'pvpn-server check{(path is null ? "" : " --config " + path)}' shows all that is wrong", 1); }
         if (!Capabilities.HasEffective(Capability.NetAdmin) || !Capabilities.HasEffective(Capability.NetRaw))
             return Fail("needs CAP_NET_ADMIN and CAP_NET_RAW; start it as root, or by its systemd unit", 1);
         using var provider = new StderrLoggerProvider(Name, config.LogLevel);
@@ -81,6 +84,7 @@ internal static class Program
             ServerConfig config = reader.Build(KeywordFile.Read(path ?? ServerConfig.DefaultPath));
             NamedFiles.Check(config, reader);
             Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match block{(config.Matches.Count == 1 ? "" : "s")}");
+            if (!config.IsOfUse) Console.Error.WriteLine($"{path ?? ServerConfig.DefaultPath}: warning: there is no Route; users who name no destination are refused");
             return 0;
         }
         catch (ConfigurationException e)
@@ -100,7 +104,7 @@ internal static class Program
         }
         Console.WriteLine($"{"ID",-5} {"USER",-16} {"FROM",-28} {"ADDRESS",-30} {"SINCE",-20} {"IN",12} {"OUT",12}");
         foreach (SessionStatus s in all)
-            Console.WriteLine($"{s.Id,-5} {s.User,-16} {s.Peer,-28} {(s.RelayTo is { } to ? "to " + to : string.Join(',', s.Addresses)),-30} {s.Since,-20} {s.BytesIn,12} {s.BytesOut,12}");
+            Console.WriteLine($"{s.Id,-5} {s.User,-16} {s.Peer,-28} {(s.RelayTo is { } to ? "to " + to : s.Registers is { } name ? "as " + name : string.Join(',', s.Addresses)),-30} {s.Since,-20} {s.BytesIn,12} {s.BytesOut,12}");
         return 0;
     }
 
@@ -112,11 +116,12 @@ internal static class Program
         return 0;
     }
 
-    private static int Fingerprint(string? path)
+    private static int Fingerprint(string? path, bool whole)
     {
         ServerConfig config = ServerConfigReader.Load(path);
         using HostKey key = HostKey.Load(config.HostKey, config.Certificate);
-        Console.WriteLine($"{key.PublicKey.Bits} {key.PublicKey.Fingerprint} {config.HostKey} ({key.PublicKey.Algorithm})");
+        if (whole) Console.WriteLine(key.PublicKey.ToOpenSsh($"pvpn-server@{Environment.MachineName}"));
+        else Console.WriteLine($"{key.PublicKey.Bits} {key.PublicKey.Fingerprint} {config.HostKey} ({key.PublicKey.Algorithm})");
         return 0;
     }
 

@@ -6,6 +6,7 @@ using PersonalVpn.Server.Configuration;
 using PersonalVpn.Server.Control;
 using PersonalVpn.Server.Egress;
 using PersonalVpn.Server.Inject;
+using PersonalVpn.Server.Register;
 using PersonalVpn.Server.Resume;
 using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Configuration;
@@ -31,6 +32,7 @@ internal sealed partial class ServerDaemon : IDisposable
     private volatile ServerContext _context;
     private readonly ServerLoop[] _loops;
     private readonly Startups _startups;
+    private readonly Registrar _registrar;
     private readonly List<Listener> _listeners = [];
     private readonly ControlSocket _control;
     private readonly ManualResetEventSlim _stop = new();
@@ -53,6 +55,7 @@ internal sealed partial class ServerDaemon : IDisposable
         _context = NewContext(config);
         _loops = [.. _network.Queues.Select(queue => new ServerLoop(new EventLoop(LogLoopError),
             config.Inject == InjectMode.Raw ? new RawSocketInjector(ProtocolConstants.DefaultMtu) : new TunInjector(queue, ProtocolConstants.DefaultMtu)))];
+        _registrar = new Registrar(_loops, Accepted, log);
     }
 
     public IReadOnlyList<Session> Sessions => _registry.All;
@@ -67,8 +70,10 @@ internal sealed partial class ServerDaemon : IDisposable
         using var keepAlive = new Timer(_ => EverySecond(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         _control.Start();
         LogStarted(string.Join(", ", addresses), Config.Port, _hostKey.PublicKey.Fingerprint, _network.Queues[0].Name);
+        _registrar.Apply(Config);
         ready();
         _stop.Wait();
+        _registrar.Dispose();
         foreach (Session s in Sessions) s.Close(CloseReason.ShuttingDown, "the server shuts down");
         LogMemory(MemoryReport.Line());
     }
@@ -88,6 +93,7 @@ internal sealed partial class ServerDaemon : IDisposable
                 _startups.Limit(next.MaxStartups, next.StartupsFrom, next.StartupsRate);
                 _context = context;
                 _setLogLevel(next.LogLevel);
+                _registrar.Apply(next);
                 LogReloaded();
                 if (needRestart.Count > 0) LogNeedRestart(string.Join(", ", needRestart));
             }
@@ -173,11 +179,28 @@ internal sealed partial class ServerDaemon : IDisposable
         }
         long id = Interlocked.Increment(ref _nextId);
         socket.SetNoDelay();
-        var connection = new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id);
+        Begin(new ClientConnection(_context, socket, peer, _loops[id % _loops.Length], id) { IsWeb = () => _startups.Demote(id) }, id, peer, socket);
+    }
+
+    // What a gateway relays is a connection like any other; its source is the gateway.
+    private void Accepted(Carrier carrier, ServerLoop loop)
+    {
+        LinuxSocket socket = carrier.Transport.Socket;
+        if (socket.RemoteEndPoint is not { } peer)
+        {
+            carrier.Stream.Dispose();
+            return;
+        }
+        long id = Interlocked.Increment(ref _nextId);
+        Begin(new ClientConnection(_context, socket, peer, loop, id, carrier) { IsWeb = () => _startups.Demote(id) }, id, peer, carrier.Stream);
+    }
+
+    private void Begin(ClientConnection connection, long id, IPEndPoint peer, IDisposable lower)
+    {
         if (!_startups.TryEnter(id, peer.Address, Environment.TickCount64, connection.GiveWay))
         {
             LogTooManyStartups(peer.ToString(), Config.MaxStartups);
-            socket.Dispose();
+            lower.Dispose();
             return;
         }
         _ = Task.Run(() => connection.RunAsync(() => _startups.Leave(id)));

@@ -19,6 +19,10 @@ public sealed class LinuxFile : LinuxHandle
     /// <exception cref="LinuxException">open failed.</exception>
     public static LinuxFile OpenRead(string path) => Open(path, FcntlH.O_RDONLY);
 
+    /// <summary>Opens a directory, to open what is in it.</summary>
+    /// <exception cref="LinuxException">open failed: not there, not permitted, or no directory.</exception>
+    public static LinuxFile OpenDirectory(string path) => Open(path, FcntlH.O_RDONLY | FcntlH.O_DIRECTORY);
+
     /// <summary>Opens a device for reading and writing.</summary>
     /// <param name="path">The device.</param>
     /// <param name="nonBlocking">True: reads and writes answer EAGAIN instead of waiting.</param>

@@ -12,6 +12,8 @@ internal static class NamedFiles
         var errors = new ConfigurationErrors();
         errors.Try(() => Keys(config, reader));
         if (config.Banner is { } banner) errors.Try(() => Readable(banner, reader.LineOf("Banner")));
+        if (config.RegisterIdentity is { } identity) errors.Try(() => Readable(identity, reader.LineOf("RegisterIdentity")));
+        if (config.WebRoot is { } web && !Directory.Exists(web)) errors.Try(() => throw Error(reader.LineOf("WebRoot"), $"{web} is no directory"));
         errors.ThrowIfAny();
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Register;
 using PersonalVpn.Server.Relay;
 
 namespace PersonalVpn.Server.Configuration;
@@ -79,12 +80,28 @@ internal sealed record ServerConfig
 
     public string ControlSocket { get; init; } = "/run/pvpn/server.sock";
     public string? Banner { get; init; }
+
+    /// <summary>Files for browsers that come to the port; null = one short page.</summary>
+    public string? WebRoot { get; init; }
+
+    /// <summary>Gateways through which this server can be reached, and under what names.</summary>
+    public IReadOnlyList<RegisterTarget> Registers { get; init; } = [];
+
+    /// <summary>The gateways' keys.</summary>
+    public string RegisterKnownHosts { get; init; } = "/etc/pvpn/known_hosts";
+
+    /// <summary>The private key that gateways know this server by; null = the host key.</summary>
+    public string? RegisterIdentity { get; init; }
+
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
     /// <summary>What counts for everybody.</summary>
     public UserSettings Default { get; init; } = new();
 
     public IReadOnlyList<MatchBlock> Matches { get; init; } = [];
+
+    /// <summary>Whether somebody gets somewhere without naming it: a route for a tunnel, or a place for a chain.</summary>
+    public bool IsOfUse => Matches.Select(m => m.Settings).Prepend(Default).Any(s => s.Routes is { Count: > 0 } || s.AllowRelay is { Count: > 0 });
 
     /// <summary>Every IPv4 pool of the file; all of them lead to the server's device.</summary>
     public IEnumerable<IpPrefix> Pools => Matches.Select(m => m.Settings.AddressPool).OfType<IpPrefix>().Prepend(AddressPool).Distinct();

@@ -1,4 +1,5 @@
 using PersonalVpn.Packets;
+using PersonalVpn.Server.Register;
 using PersonalVpn.Server.Relay;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.Tunnel.Diagnostics;
@@ -16,7 +17,8 @@ internal sealed class ServerConfigReader
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
         "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
-        "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "TicketLifetime", "LeaseFile", "Match", "Include",
+        "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "TicketLifetime", "LeaseFile", "WebRoot", "Register", "RegisterKnownHosts",
+        "RegisterIdentity", "Match", "Include",
     ];
 
     private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser", "Include"];
@@ -24,6 +26,7 @@ internal sealed class ServerConfigReader
     private readonly HashSet<string> _seen = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<MatchBlock> _matches = [];
     private readonly List<string> _listen = [];
+    private readonly List<RegisterTarget> _registers = [];
     private ServerConfig _config = new();
 
     private readonly List<KeywordLine> _lines = [];
@@ -46,7 +49,7 @@ internal sealed class ServerConfigReader
         _errors.ThrowIfAny();
         Check();
         _errors.ThrowIfAny();
-        return _config with { ListenAddresses = _listen, Matches = _matches };
+        return _config with { ListenAddresses = _listen, Registers = _registers, Matches = _matches };
     }
 
     /// <summary>The line that set a keyword above the blocks, for what is wrong with what it names.</summary>
@@ -135,6 +138,13 @@ internal sealed class ServerConfigReader
             _listen.Add(IpAddr.TryParse(line.Value, out _) ? line.Value : throw line.Error($"'{line.Value}' is not an IP address"));
             return;
         }
+        if (line.Is("Register"))
+        {
+            RegisterTarget target = RegisterTarget.Parse(line);
+            _registers.Add(_registers.Exists(r => r.Gateway == target.Gateway && r.Name == target.Name)
+                ? throw line.Error($"'{target.Name}' at {target.Gateway} stands twice: the two would take the name from each other") : target);
+            return;
+        }
         ServerConfig changed = line.Keyword.ToLowerInvariant() switch
         {
             "port" => _config with { Port = line.Number(1, 65535) },
@@ -156,6 +166,9 @@ internal sealed class ServerConfigReader
             "leasefile" => _config with { LeaseFile = line.Value == "none" ? null : line.AbsolutePath() },
             "controlsocket" => _config with { ControlSocket = line.AbsolutePath() },
             "banner" => _config with { Banner = line.Value == "none" ? null : line.AbsolutePath() },
+            "webroot" => _config with { WebRoot = line.Value == "none" ? null : line.AbsolutePath() },
+            "registerknownhosts" => _config with { RegisterKnownHosts = line.AbsolutePath() },
+            "registeridentity" => _config with { RegisterIdentity = line.AbsolutePath() },
             "loglevel" => _config with { LogLevel = LogLevels.Read(line) },
             _ => throw line.Unknown(GlobalKeywords, Manual),
         };

@@ -84,7 +84,7 @@ internal sealed partial class ControlSocket : IDisposable
     private static SessionStatus Status(Session s) => new(s.Id, s.User, s.Peer,
         [.. new[] { s.AddressV4, s.AddressV6 }.OfType<IpAddr>().Select(a => a.ToString())],
         s.Since.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        s.Counters.BytesIn, s.Counters.BytesOut, s.Counters.PacketsIn, s.Counters.PacketsOut, s.Counters.Drops(), s.RelayTo);
+        s.Counters.BytesIn, s.Counters.BytesOut, s.Counters.PacketsIn, s.Counters.PacketsOut, s.Counters.Drops(), s.RelayTo, s.Registers);
 
     [LoggerMessage(900, LogLevel.Warning, "control socket")]
     private partial void LogFailed(Exception e);

@@ -10,7 +10,7 @@ internal sealed record ServerReply(string? Error, IReadOnlyList<SessionStatus>? 
 
 /// <summary>One session in <c>pvpn-server sessions --json</c>.</summary>
 internal sealed record SessionStatus(long Id, string User, string Peer, IReadOnlyList<string> Addresses, string Since,
-    long BytesIn, long BytesOut, long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> PacketsDropped, string? RelayTo);
+    long BytesIn, long BytesOut, long PacketsIn, long PacketsOut, IReadOnlyDictionary<string, long> PacketsDropped, string? RelayTo, string? Registers);
 
 /// <summary>Generated JSON code.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

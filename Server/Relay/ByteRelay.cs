@@ -5,12 +5,22 @@ using PersonalVpn.Server.Sessions;
 
 namespace PersonalVpn.Server.Relay;
 
+/// <summary>One end of a relay.</summary>
+/// <param name="Stream">What is read and written: a TLS session, or the connection itself.</param>
+/// <param name="Transport">The connection below.</param>
+internal sealed record RelayEnd(Stream Stream, NonBlockingStream Transport)
+{
+    /// <summary>Says that no more comes from here, where there are words for it.</summary>
+    public Task EndAsync() => Stream is SslStream tls ? tls.ShutdownAsync() : Task.CompletedTask;
+}
+
 /// <summary>
-/// Bytes between a client's TLS session and a connection to the next gateway; what they mean is end-to-end TLS of the client's and
-/// nothing this server could read. Both directions run on the loop of the session. Who does not take what is sent holds up the other
+/// Bytes between a client's TLS session and a connection to the next gateway, or the TLS session of a server that registered; what they
+/// mean is end-to-end TLS of the client's and nothing this server could read. Both directions run on the loop of the session, or each on
+/// the loop of the connection that it waits for. Who does not take what is sent holds up the other
 /// side's sender, and nobody else: no more than <see cref="MaxPending"/> waits here. The end of one direction is passed on as such.
 /// </summary>
-internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBlockingStream target, EventLoop loop, SessionCounters counters)
+internal sealed class ByteRelay(RelayEnd client, RelayEnd target, EventLoop loop, SessionCounters counters)
 {
     private const int BufferBytes = 64 * 1024;
     private const int MaxPending = 256 * 1024;
@@ -21,16 +31,16 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
     /// <summary>Runs until both directions have ended, or one failed; answers why.</summary>
     public async Task<string> RunAsync()
     {
-        var toTarget = new Room(target);
-        var toClient = new Room(client);
-        Task<string?> up = CopyAsync(tls, target, toTarget, n => counters.Received(n, packets: 0), () => Task.CompletedTask);
-        Task<string?> down = CopyAsync(target, tls, toClient, n => counters.Sent(n, packets: 0), tls.ShutdownAsync);
+        var toTarget = new SendRoom(target.Transport);
+        var toClient = new SendRoom(client.Transport);
+        Task<string?> up = CopyAsync(client.Stream, target, toTarget, n => counters.Received(n, packets: 0));
+        Task<string?> down = CopyAsync(target.Stream, client, toClient, n => counters.Sent(n, packets: 0));
         Task<string?> first = await Task.WhenAny(up, down).ConfigureAwait(false);
         if (await first.ConfigureAwait(false) is { } failure)
         {
             // The other direction may wait for ever: both sockets end.
-            client.Socket.Shutdown();
-            target.Socket.Shutdown();
+            client.Transport.Socket.Shutdown();
+            target.Transport.Socket.Shutdown();
             await Task.WhenAll(up, down).ConfigureAwait(false);
             return failure;
         }
@@ -38,7 +48,7 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
     }
 
     // Null when the direction ended in order.
-    private async Task<string?> CopyAsync(Stream from, Stream to, Room room, Action<int> count, Func<Task> end)
+    private async Task<string?> CopyAsync(Stream from, RelayEnd to, SendRoom room, Action<int> count)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
@@ -48,12 +58,12 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
                 int n = await from.ReadAsync(buffer).ConfigureAwait(false);
                 if (n == 0) break;
                 count(n);
-                to.Write(buffer.AsSpan(0, n));
+                to.Stream.Write(buffer.AsSpan(0, n));
                 room.Stream.Push();
                 while (room.Stream.PendingBytes > MaxPending) await room.WaitAsync().ConfigureAwait(false);
                 if (turn % ReadsPerTurn == 0) await new LoopYield(loop);
             }
-            await end().ConfigureAwait(false);
+            await to.EndAsync().ConfigureAwait(false);
             room.Stream.Push();
             while (room.Stream.PendingBytes > 0) await room.WaitAsync().ConfigureAwait(false);
             room.Stream.Socket.ShutdownSend();
@@ -67,30 +77,6 @@ internal sealed class ByteRelay(SslStream tls, NonBlockingStream client, NonBloc
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
-
-    /// <summary>Waits until a stream has sent what waited.</summary>
-    private sealed class Room
-    {
-        private TaskCompletionSource _given = new();
-
-        public Room(NonBlockingStream stream)
-        {
-            Stream = stream;
-            stream.Drained = Give;
-        }
-
-        public NonBlockingStream Stream { get; }
-
-        public void Give() => _given.TrySetResult();
-
-        public Task WaitAsync()
-        {
-            _given = new TaskCompletionSource();
-            // It may have drained, or failed, before there was anybody to be told.
-            if (Stream.PendingBytes == 0) _given.TrySetResult();
-            return _given.Task;
         }
     }
 }

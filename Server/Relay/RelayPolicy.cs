@@ -21,23 +21,35 @@ internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyLis
     public async Task<IReadOnlyList<IPEndPoint>> ResolveAsync(string user, string host, ushort port, CancellationToken cancel)
     {
         string name = host.TrimEnd('.');
-        bool byName = allowed.Any(r => r.Host is { } h && r.Port == port && h.Equals(name, StringComparison.OrdinalIgnoreCase));
+        bool byName = IsNamed(name, port);
         // Who may not go anywhere shall not learn by our resolver what names there are.
-        if (never || (!byName && !allowed.Any(r => r.Host is null && r.Port == port))) throw Refused();
-        if (ofKey is not null && !ofKey.Any(t => t.Port == port && SameHost(t.Host, name))) throw Refused();
+        if (never || (!byName && !allowed.Any(r => r.Host is null && r.Port == port))) throw Refused(user, host, port);
+        if (!KeyAllows(name, port)) throw Refused(user, host, port);
 
         IPAddress[] found;
         try { found = IPAddress.TryParse(name, out IPAddress? literal) ? [literal] : await LookUpAsync(name, cancel).ConfigureAwait(false); }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
-            throw byName ? new SessionRefusedException(CloseReason.Unreachable, $"this gateway cannot resolve '{name}'") : Refused();
+            throw byName ? new SessionRefusedException(CloseReason.Unreachable, $"this gateway cannot resolve '{name}', and no server is registered under that name now") : Refused(user, host, port);
         }
         HashSet<IPAddress> own = [.. NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => Plain(a.Address))];
         List<IPEndPoint> permitted = [.. found.Select(Plain).Where(a => !IsNear(IpAddr.From(a)) && !own.Contains(a) && (byName || ByNetwork(IpAddr.From(a), port))).Distinct().Select(a => new IPEndPoint(a, port))];
-        return permitted.Count > 0 ? permitted : throw Refused();
-
-        SessionRefusedException Refused() => new(CloseReason.NotPermitted, $"relaying to {host} port {port} is not permitted for user {user}; the administrator of this gateway can (AllowRelay, relay=)");
+        return permitted.Count > 0 ? permitted : throw Refused(user, host, port);
     }
+
+    /// <summary>May the user go to the server that is registered under a name? The name must be named; no CIDR block means it.</summary>
+    /// <exception cref="SessionRefusedException">No.</exception>
+    public void CheckRegistered(string user, string name, ushort port)
+    {
+        if (never || !IsNamed(name, port) || !KeyAllows(name, port)) throw Refused(user, name, port);
+    }
+
+    private bool IsNamed(string name, ushort port) => allowed.Any(r => r.Host is { } h && r.Port == port && h.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    private bool KeyAllows(string name, ushort port) => ofKey is null || ofKey.Any(t => t.Port == port && SameHost(t.Host, name));
+
+    private static SessionRefusedException Refused(string user, string host, ushort port) =>
+        new(CloseReason.NotPermitted, $"relaying to {host} port {port} is not permitted for user {user}; the administrator of this gateway can (AllowRelay, relay=)");
 
     // On a thread of its own: the resolver blocks, and a domain can be made to answer as slowly as its owner likes.
     private static Task<IPAddress[]> LookUpAsync(string name, CancellationToken cancel) =>

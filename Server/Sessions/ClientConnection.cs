@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
 using PersonalVpn.Server.Configuration;
+using PersonalVpn.Server.Register;
 using PersonalVpn.Server.Relay;
+using PersonalVpn.Server.Web;
 using PersonalVpn.Tunnel.Diagnostics;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.Tunnel.Tls;
@@ -26,40 +28,68 @@ internal sealed record ServerLoop(EventLoop Events, Inject.IInjector Injector);
 /// TLS handshake ─► login ─► OPEN / CONFIG ─► packets
 /// └─ LoginGraceTime, on the thread pool ───┘└ on the event loop, until either side ends it
 /// </code>
+/// A client that agrees on no ALPN of ours is a browser, and gets what a browser expects.
 /// </summary>
-internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, ServerLoop loop, long id) : IDisposable
+/// <param name="server">What every connection needs.</param>
+/// <param name="socket">The connection; of a carrier its lowest one.</param>
+/// <param name="peer">Who is at its other end: for a carrier, the gateway.</param>
+/// <param name="loop">The loop that serves it.</param>
+/// <param name="id">Number of the session.</param>
+/// <param name="carrier">What it came in by when it came through a gateway; belongs to the connection.</param>
+internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, ServerLoop loop, long id, Carrier? carrier = null) : IDisposable
 {
     private readonly ILogger _log = server.Log;
-    private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer).ToString();
+    private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer) + (carrier is null ? "" : $" (through {carrier.Gateway})");
     private LoggedIn? _login;
     private Session? _session;
     private NonBlockingStream? _target;
+    private Callee? _callee, _called;
+
+    /// <summary>Called when it turns out to be a browser's.</summary>
+    public Action? IsWeb { get; init; }
 
     /// <summary>Runs the connection to its end; never throws. <paramref name="authenticated"/> is called once login is over, well or not.</summary>
     public async Task RunAsync(Action authenticated)
     {
-        var transport = new NonBlockingStream(socket, loop.Events);
-        var tls = new SslStream(transport, leaveInnerStreamOpen: false);
+        long began = Environment.TickCount64;
+        bool clear = carrier is null && await ClearText.IsAsync(socket, loop.Events, server.Config.LoginGraceTime).ConfigureAwait(false);
+        NonBlockingStream transport = carrier?.Transport ?? new NonBlockingStream(socket, loop.Events);
+        var tls = new SslStream(carrier?.Stream ?? transport, leaveInnerStreamOpen: false);
         ControlChannel? control = null;
         try
         {
-            using (var grace = new CancellationTokenSource(server.Config.LoginGraceTime))
+            if (clear)
+            {
+                IsWeb?.Invoke();
+                await new WebConnection(transport, transport, _peer, server.Config.WebRoot, _log).RunAsync().ConfigureAwait(false);
+                return;
+            }
+            TimeSpan left = server.Config.LoginGraceTime - TimeSpan.FromMilliseconds(Environment.TickCount64 - began);
+            using (var grace = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero))
             using (grace.Token.Register(socket.Shutdown))
             {
                 try
                 {
                     await tls.AuthenticateAsServerAsync(TlsSettings.Server(server.HostKey.TlsContext), grace.Token).ConfigureAwait(false);
-                    if (!TlsSettings.IsTunnel(tls)) throw new ProtocolException("not a pvpn client (no ALPN)");
-                    control = new ControlChannel(tls, new FrameBuffer());
-                    await OpenAsync(control, tls, transport, grace.Token).ConfigureAwait(false);
+                    if (TlsSettings.IsTunnel(tls))
+                    {
+                        control = new ControlChannel(tls, new FrameBuffer());
+                        await OpenAsync(control, tls, transport, grace.Token).ConfigureAwait(false);
+                    }
                 }
                 catch (Exception e) when (grace.IsCancellationRequested && e is not SessionRefusedException)
                 {
                     throw new SessionRefusedException(CloseReason.AuthenticationFailed, $"login was not finished within {server.Config.LoginGraceTime.TotalSeconds:0} s (LoginGraceTime)");
                 }
             }
+            if (control is null)
+            {
+                IsWeb?.Invoke();
+                await new WebConnection(tls, transport, _peer, server.Config.WebRoot, _log).RunAsync().ConfigureAwait(false);
+                return;
+            }
             authenticated();
-            await (_target is null ? ServeAsync(control.Buffer, transport) : RelayAsync(tls, transport)).ConfigureAwait(false);
+            await (_callee is { } taken ? taken.Ended : _session is { RelayTo: not null } ? RelayAsync(tls, transport) : ServeAsync(control.Buffer, transport)).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -71,6 +101,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
             if (_session is not null) server.Registry.Remove(_session);
             // A login that led to nothing leaves nothing, but for a session that somebody wanted to come back to.
             else if (_login is not null) server.Registry.Abandon(_login.Lease, id, over: !_login.Resumed);
+            _called?.Finish();
             Dispose();
             await tls.DisposeAsync().ConfigureAwait(false);
             await transport.DisposeAsync().ConfigureAwait(false);
@@ -103,7 +134,8 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         _login = who;
         await control.SendAsync(new TicketMessage(server.Registry.Issue(who.Lease)).Encode(), cancel).ConfigureAwait(false);
         UserPolicy policy = UserPolicy.For(server.Config, who.User, who.Key.Options);
-        (FrameType asked, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel, FrameType.Relay).ConfigureAwait(false);
+        (FrameType asked, byte[] body) = await control.ReceiveAsync(FrameType.Open, cancel, FrameType.Relay, FrameType.Register, FrameType.Accept).ConfigureAwait(false);
+        if (await OpenForServerAsync(asked, body, who, policy, control, tls, transport, cancel).ConfigureAwait(false)) return;
         if (asked == FrameType.Relay)
         {
             await RelayAsync(RelayMessage.Decode(body), who, policy, control, tls, transport, cancel).ConfigureAwait(false);
@@ -123,6 +155,13 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         // Counted before anything is looked up or connected: MaxSessionsPerUser bounds that, too.
         server.Registry.AddRelay(session);
         _session = session;
+        string name = message.Host.TrimEnd('.').ToLowerInvariant();
+        // A server that registered comes before one of that name elsewhere: the key's line in authorized_keys gave it the name.
+        if (server.Registry.Names.Has(name))
+        {
+            await CallAsync(name, message.Port, who.User, policy, control, cancel).ConfigureAwait(false);
+            return;
+        }
         IReadOnlyList<IPEndPoint> places = await policy.Relay.ResolveAsync(who.User, message.Host, message.Port, cancel).ConfigureAwait(false);
         _target = await RelaySocket.ConnectAsync(places, to, loop.Events, cancel).ConfigureAwait(false);
         await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
@@ -135,9 +174,10 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         Session session = _session!;
         RelaySocket.KeepAlive(transport.Socket);
         transport.RunContinuationsAsynchronously = false;
-        _target!.RunContinuationsAsynchronously = false;
+        RelayEnd far = _called?.End ?? new RelayEnd(_target!, _target!);
+        far.Transport.RunContinuationsAsynchronously = false;
         await new LoopYield(loop.Events);
-        string reason = await new ByteRelay(tls, transport, _target, loop.Events, session.Counters).RunAsync().ConfigureAwait(false);
+        string reason = await new ByteRelay(new RelayEnd(tls, transport), far, loop.Events, session.Counters).RunAsync().ConfigureAwait(false);
         LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
     }
 

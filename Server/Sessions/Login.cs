@@ -58,7 +58,7 @@ internal static class Login
         AuthDecision decision = server.Authenticator.Decide(user, key, auth.Algorithm, auth.Signature, challenge, peer, DateTimeOffset.UtcNow);
         return decision is { Allowed: true, Key: { } entry }
             ? (new LoggedIn(user, entry, server.Registry.Begin(user, entry.PublicKey, connection), Resumed: false), "")
-            : (null, $"{decision.Refusal}: {decision.LogDetail}{(key is null ? "" : $" (key {key.Fingerprint})")}");
+            : (null, $"{decision.Refusal}: {decision.LogDetail}{(key is null || decision.LogDetail.Contains(key.Fingerprint, StringComparison.Ordinal) ? "" : $" (key {key.Fingerprint})")}");
     }
 
     private static (LoggedIn? Who, string Refusal) ByTicket(ServerContext server, ResumeMessage resume, string user, AuthChallenge challenge, IPAddress peer, long connection)

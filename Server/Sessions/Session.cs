@@ -69,6 +69,9 @@ internal sealed class Session : IDisposable
     /// <summary>Where the session's bytes are relayed to; null for a tunnel. A relay has no addresses and speaks no frames.</summary>
     public string? RelayTo { get; init; }
 
+    /// <summary>The name under which this client, a server itself, can be reached through this one; null for users. It has no addresses.</summary>
+    public string? Registers { get; init; }
+
     /// <summary>Answers another OPEN with a CONFIG; null from the first packet on.</summary>
     public Func<OpenMessage, byte[]>? Reopen { get; set; }
 

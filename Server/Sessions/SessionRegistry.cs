@@ -46,6 +46,9 @@ internal sealed class SessionRegistry : IDisposable
     /// <summary>Most sessions at a time.</summary>
     public int MaxSessions { get; private set; }
 
+    /// <summary>The servers that can be reached through this one.</summary>
+    public Register.Registrations Names { get; } = new();
+
     public IpAddr ServerV4 { get; }
     public IpAddr ServerV6 { get; }
 
@@ -135,7 +138,7 @@ internal sealed class SessionRegistry : IDisposable
         }
     }
 
-    /// <summary>Takes in a relay, which counts as a session and has no address.</summary>
+    /// <summary>Takes in a relay or a registration, which counts as a session and has no address.</summary>
     /// <exception cref="SessionRefusedException">The user has too many sessions, or the server.</exception>
     public void AddRelay(Session session)
     {
@@ -147,15 +150,32 @@ internal sealed class SessionRegistry : IDisposable
         }
     }
 
+    /// <summary>Takes in a registration and gives it its name. The session of the same user that had it before is answered, and is out already.</summary>
+    /// <param name="session">With its name.</param>
+    /// <param name="key">The key it logged in with.</param>
+    /// <param name="tell">Says so to the client.</param>
+    /// <exception cref="SessionRefusedException">The user has too many sessions, or the server, or another user has the name.</exception>
+    public Session? Register(Session session, UserAuth.PublicKey key, Action tell)
+    {
+        // The old one first: with MaxSessionsPerUser 1 a server that was started anew would wait for its own ghost.
+        Session? old = Names.HeldBy(session);
+        if (old is not null) Remove(old);
+        AddRelay(session);
+        Names.Add(session, key, tell);
+        return old;
+    }
+
     /// <summary>Takes a session out. Its addresses go back, or wait for it to be resumed when nobody said that it is over.</summary>
     public void Remove(Session session)
     {
+        Names.Remove(session);
         lock (_gate)
         {
             _byId.Remove(session.Id);
             UnmapLocked(session);
         }
-        Abandon(session.Lease, session.Id, session.IsOver);
+        // What has neither addresses nor a relay is not come back to.
+        Abandon(session.Lease, session.Id, session.IsOver || (session.RelayTo is null && session.Lease.AddressV4 is null));
     }
 
     /// <summary>A connection ends that had a lease; nothing happens when another one has it by now.</summary>

@@ -6,12 +6,15 @@ namespace PersonalVpn.Server.Sessions;
 /// <summary>
 /// The connections that have not logged in yet. When there are too many, one has to go, and it is not the newcomer just because it
 /// is new: whoever holds many open would lock everybody else out. It is the oldest one of the source that has the most, if an
-/// ordinary login would be over by now; else the newcomer. A source is an IPv4 address or an IPv6 /64. Any thread.
+/// ordinary login would be over by now; else the newcomer. Who turned out to be a browser goes before those who log in. A source is an IPv4 address or an IPv6 /64. Any thread.
 /// </summary>
 internal sealed class Startups(int full, int from, int rate)
 {
     /// <summary>Milliseconds within which an ordinary login is over.</summary>
     public const int Patience = 2000;
+
+    // Longer than anything waits here; among the demoted the oldest is still the oldest.
+    private const long LongAgo = 1L << 40;
 
     private readonly Dictionary<long, Waiting> _waiting = [];
     private readonly Dictionary<IpAddr, int> _bySource = [];
@@ -54,6 +57,15 @@ internal sealed class Startups(int full, int from, int rate)
     public void Leave(long id)
     {
         lock (_gate) RemoveLocked(id);
+    }
+
+    /// <summary>It is not logging in at all: it is the first of its source to give way from now on, however young.</summary>
+    public void Demote(long id)
+    {
+        lock (_gate)
+        {
+            if (_waiting.TryGetValue(id, out Waiting? waiting)) _waiting[id] = waiting with { Since = waiting.Since - LongAgo };
+        }
     }
 
     // sshd's random early drop: from "rate" per cent at "start" to all at "full".

@@ -35,6 +35,12 @@ public sealed record AuthorizedKeyOptions
     /// <summary><c>relay=</c>: relay targets, to be intersected with what the server allows.</summary>
     public IReadOnlyList<RelayTarget>? Relay { get; init; }
 
+    /// <summary>
+    /// <c>register=</c>: names (lower case) under which a server with this key may be reached through this one. Null = none: of all
+    /// options this alone permits something, and the key is good for nothing else then.
+    /// </summary>
+    public IReadOnlyList<string>? Register { get; init; }
+
     /// <summary><c>no-relay</c> or <c>restrict</c>: no chaining with this key, whatever <see cref="Relay"/> says.</summary>
     public bool NoRelay { get; init; }
 

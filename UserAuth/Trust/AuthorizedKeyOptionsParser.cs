@@ -111,7 +111,7 @@ internal static class AuthorizedKeyOptionsParser
             error = value is null ? "" : $"option '{name}' takes no value";
             return value is null;
         }
-        if (name is not ("from" or "expiry-time" or "permit" or "relay" or "address"))
+        if (name is not ("from" or "expiry-time" or "permit" or "relay" or "register" or "address"))
         {
             error = $"unknown option '{KeyPolicy.Printable(name)}'";
             return false;
@@ -129,6 +129,8 @@ internal static class AuthorizedKeyOptionsParser
                 && Set(options with { Permit = permit }, out options),
             "relay" => TryList<RelayTarget>(name, value, NetworkText.TryParseRelay, out var relay, out error)
                 && Set(options with { Relay = relay }, out options),
+            "register" => TryList<string>(name, value, RegisteredName.TryParse, out var names, out error)
+                && Set(options with { Register = names }, out options),
             "address" => TryAddress(value, ref options, out error),
             _ => TryExpiry(value, out DateTimeOffset expires, out error) && Set(options with { Expires = expires }, out options),
         };

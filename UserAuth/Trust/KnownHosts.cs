@@ -80,6 +80,16 @@ public sealed class KnownHosts
         return match ?? changed ?? new KnownHostsAnswer(KnownHostsVerdict.Unknown, null, 0, null, null);
     }
 
+    /// <summary>The line that makes a server known.</summary>
+    /// <param name="host">Name or address as the user wrote it.</param>
+    /// <param name="port">TCP port.</param>
+    /// <param name="key">The server's key.</param>
+    public static string LineFor(string host, int port, PublicKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return KnownHostsLine.NameOf(host, port) + " " + key.ToOpenSsh(null);
+    }
+
     /// <summary>
     /// Adds a server to the first file that can be written; file (0600) and directory (0700) are made where missing. The
     /// line is appended in one write under a lock; a line that is already there is not added again.
@@ -91,7 +101,7 @@ public sealed class KnownHosts
     public bool Add(string host, int port, PublicKey key, out string error)
     {
         ArgumentNullException.ThrowIfNull(key);
-        string line = KnownHostsLine.NameOf(host, port) + " " + key.ToOpenSsh(null);
+        string line = LineFor(host, port, key);
         error = "";
         foreach (string path in _files)
         {

@@ -54,6 +54,9 @@ public static class Errno
     /// <summary>Name too long.</summary>
     public const int ENAMETOOLONG = 36;
 
+    /// <summary>The kernel has no such call.</summary>
+    public const int ENOSYS = 38;
+
     /// <summary>The device behind a descriptor is gone.</summary>
     public const int EBADFD = 77;
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace PersonalVpn.Linux.Abi;
 
 /// <summary>fcntl.h and sys/stat.h.</summary>
@@ -6,7 +8,9 @@ internal static class FcntlH
 {
     internal const int O_RDONLY = 0;
     internal const int O_RDWR = 2;
+    internal const int O_NOCTTY = 0x100;
     internal const int O_NONBLOCK = 0x800;
+    internal const int O_DIRECTORY = 0x10000;
     internal const int O_CLOEXEC = 0x80000;
     internal const int F_GETFL = 3;
     internal const int F_SETFL = 4;
@@ -15,6 +19,8 @@ internal static class FcntlH
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
     internal const int S_IFMT = 0xf000;
+    internal const int S_IFDIR = 0x4000;
+    internal const int S_IFREG = 0x8000;
     internal const int S_IFSOCK = 0xc000;
 }
 
@@ -32,6 +38,27 @@ internal static class StatH
     internal const uint STATX_TYPE = 0x1;
     internal const uint STATX_MODE = 0x2;
     internal const uint STATX_UID = 0x8;
+}
+
+/// <summary>linux/openat2.h.</summary>
+[CConstants("linux/openat2.h", "sys/syscall.h")]
+internal static class OpenAt2H
+{
+    internal const ulong RESOLVE_NO_MAGICLINKS = 0x02;
+    internal const ulong RESOLVE_BENEATH = 0x08;
+
+    [CExpression("SYS_openat2")]
+    internal const int SYS_openat2 = 437;
+}
+
+/// <summary>How openat2 opens.</summary>
+[CStruct("struct open_how", "linux/openat2.h")]
+[StructLayout(LayoutKind.Sequential)]
+internal struct OpenHow
+{
+    internal ulong flags;
+    internal ulong mode;
+    internal ulong resolve;
 }
 
 /// <summary>sys/ioctl.h.</summary>

@@ -19,10 +19,10 @@ public sealed class ControlChannel(SslStream tls, FrameBuffer buffer)
     }
 
     /// <summary>
-    /// Reads the next frame, which must be of type <paramref name="expected"/> or <paramref name="alternative"/>; a CLOSE becomes
+    /// Reads the next frame, which must be of type <paramref name="expected"/> or one of <paramref name="alternatives"/>; a CLOSE becomes
     /// a <see cref="PeerClosedException"/>, the end of the stream an <see cref="EndOfStreamException"/>.
     /// </summary>
-    public async Task<(FrameType Type, byte[] Body)> ReceiveAsync(FrameType expected, CancellationToken cancel, FrameType alternative = FrameType.None)
+    public async Task<(FrameType Type, byte[] Body)> ReceiveAsync(FrameType expected, CancellationToken cancel, params FrameType[] alternatives)
     {
         while (true)
         {
@@ -35,7 +35,7 @@ public sealed class ControlChannel(SslStream tls, FrameBuffer buffer)
                         CloseMessage close = CloseMessage.Decode(body);
                         throw new PeerClosedException(close.Reason, close.Text);
                     }
-                    if (type != expected && (type != alternative || alternative == FrameType.None))
+                    if (type != expected && !alternatives.Contains(type))
                         throw new ProtocolException($"frame {type} where {expected} was expected");
                     return (type, body);
                 case FrameStatus.Malformed:

@@ -29,8 +29,10 @@ public static class FrameHeader
         FrameType.Packet => ProtocolConstants.OffloadSize + ProtocolConstants.MaxPacketSize,
         FrameType.Ping or FrameType.Pong => 8,
         FrameType.Hello or FrameType.Auth or FrameType.Open or FrameType.Close or
-            FrameType.Relay or FrameType.Resume or FrameType.HelloReply or FrameType.AuthResult or FrameType.Config or FrameType.Ticket => ProtocolConstants.MaxControlBody,
-        FrameType.Relayed => 0,
+            FrameType.Relay or FrameType.Resume or FrameType.Register or FrameType.HelloReply or FrameType.AuthResult or FrameType.Config or
+            FrameType.Ticket => ProtocolConstants.MaxControlBody,
+        FrameType.Relayed or FrameType.Registered => 0,
+        FrameType.Accept or FrameType.Incoming => ProtocolConstants.CallTokenSize,
         _ => -1,
     };
 }

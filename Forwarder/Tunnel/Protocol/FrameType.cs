@@ -21,6 +21,12 @@ public enum FrameType : byte
     /// <summary>Client, instead of Auth: a resumption ticket and the proof that it is the client's own.</summary>
     Resume = 0x05,
 
+    /// <summary>Client that is a server itself, instead of Open: the name under which others may reach it through this one.</summary>
+    Register = 0x06,
+
+    /// <summary>Client that registered, in a connection of its own: takes the caller that an Incoming announced.</summary>
+    Accept = 0x07,
+
     /// <summary>Either: offload metadata and one IP packet (or TCP superpacket).</summary>
     Packet = 0x10,
 
@@ -47,6 +53,12 @@ public enum FrameType : byte
 
     /// <summary>Server, after an AUTH_RESULT that accepted: tickets for later logins of the same session.</summary>
     Ticket = 0x85,
+
+    /// <summary>Server: the name is the client's.</summary>
+    Registered = 0x86,
+
+    /// <summary>Server, to a client that registered: somebody asks for it; the token for Accept.</summary>
+    Incoming = 0x87,
 }
 
 /// <summary>Why a connection ends; the text beside it says what to do.</summary>

@@ -17,6 +17,9 @@ public static class ProtocolConstants
     /// <summary>Bytes of a nonce in HELLO and HELLO_REPLY.</summary>
     public const int NonceSize = 32;
 
+    /// <summary>Bytes of the token in INCOMING and ACCEPT.</summary>
+    public const int CallTokenSize = 16;
+
     /// <summary>type(1) + length(3).</summary>
     public const int FrameHeaderSize = 4;
 

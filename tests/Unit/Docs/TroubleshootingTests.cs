@@ -17,7 +17,7 @@ public sealed partial class TroubleshootingTests
     private static readonly string[] Makers =
     [
         "new UserError(", "new RequestException(", "new SessionRefusedException(", "new ServerReply(", ".Close(CloseReason.", "return Fail(",
-        "new InvalidOperationException(", "new ConfigurationException(",
+        "new InvalidOperationException(", "new ConfigurationException(", "new RegisterFailedException(",
     ];
 
     [Theory]

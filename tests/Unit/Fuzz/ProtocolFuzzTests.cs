@@ -20,6 +20,9 @@ public sealed class ProtocolFuzzTests
         new CloseMessage(CloseReason.NotPermitted, "10.0.0.0/8 is not permitted").Encode(),
         PingMessage.Encode(FrameType.Ping, 42),
         PingMessage.Encode(FrameType.Pong, 42),
+        new RegisterMessage("office").Encode(),
+        CallMessage.Encode(FrameType.Accept, new byte[16]),
+        CallMessage.Encode(FrameType.Incoming, new byte[16]),
     ];
 
     /// <summary>A body that is understood means the same when written again: nothing is read in two ways.</summary>
@@ -114,6 +117,8 @@ public sealed class ProtocolFuzzTests
                 FrameType.Open => OpenMessage.Decode(body).Encode(),
                 FrameType.Config => ConfigMessage.Decode(body).Encode(),
                 FrameType.Close => CloseMessage.Decode(body).Encode(),
+                FrameType.Register => RegisterMessage.Decode(body).Encode(),
+                FrameType.Accept or FrameType.Incoming => CallMessage.Encode(type, CallMessage.Decode(body)),
                 FrameType.Ping or FrameType.Pong => PingMessage.Encode(type, PingMessage.Decode(body)),
                 _ => null,
             };

@@ -30,7 +30,8 @@ public sealed class ServerConfigTests
         ServerConfig c = Build("ListenAddress 192.0.2.1", "ListenAddress 2001:db8::1", "Port 8443", "HostKey /k", "Certificate /c", "AuthorizedKeysFile %h/.pvpn/keys",
             "AddressPool 10.5.0.0/24", "AddressPool6 fd05::/64", "Route 10.0.0.0/8", "Route fd00::/8", "Permit 10.0.0.0/8:443", "Egress routed", "Inject tun",
             "AllowRelay gw2:443", "ClientAliveInterval 1m", "ClientAliveCountMax 5", "LoginGraceTime 10", "MaxSessions 7", "MaxSessionsPerUser 2", "MaxStartups 9",
-            "ControlSocket /s", "Banner /b", "LogLevel debug", "StrictModes no");
+            "ControlSocket /s", "Banner /b", "LogLevel debug", "StrictModes no", "WebRoot /w", "Register inner@gw.example.org office");
+        Assert.Equal(("/w", "/etc/pvpn/known_hosts", null, "office"), (c.WebRoot, c.RegisterKnownHosts, c.RegisterIdentity, c.Registers.Single().Name));
         Assert.False(c.StrictModes);
         Assert.Equal(["192.0.2.1", "2001:db8::1"], c.ListenAddresses);
         Assert.Equal((8443, "/k", "/c", "%h/.pvpn/keys", "/s", "/b", LogLevel.Debug), (c.Port, c.HostKey, c.Certificate, c.AuthorizedKeysFile, c.ControlSocket, c.Banner, c.LogLevel));
@@ -122,14 +123,20 @@ public sealed class ServerConfigTests
         string good = directory.Write("good", "Route 10.0.0.0/8\nMatch User a\nPermit 10.1.0.0/16:22\n"), bad = directory.Write("bad", "# x\nPrt 1\n");
         Assert.Equal((0, $"{good}: ok, 1 Match block\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", good));
         Assert.Equal((1, "", $"{bad}:2: unknown keyword 'Prt'; did you mean Port?\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", bad));
+        // The server itself names the first and says where the others are.
+        Assert.Equal((1, "", $"pvpn-server: {bad}:2: unknown keyword 'Prt'; did you mean Port?; 'pvpn-server check --config {bad}' shows all that is wrong\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", bad));
+        string idle = directory.Write("idle", "Permit 10.0.0.0/8\n");
+        Assert.Equal((0, $"{idle}: ok, 0 Match blocks\n", $"{idle}: warning: there is no Route; users who name no destination are refused\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", idle));
+        string hop = directory.Write("hop", "AllowRelay office:443\n");
+        Assert.Equal((0, $"{hop}: ok, 0 Match blocks\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", hop));
         string worse = directory.Write("worse", "Prt 1\nBanner /nonexistent\nRoute x\nMatch Usr a\nRoute 10.0.0.0/8\nPort 1\n");
         (int code, string output, string error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", worse);
         Assert.Equal((1, ""), (code, output));
         Assert.Equal([$"{worse}:1:", $"{worse}:3:", $"{worse}:4:", $"{worse}:6:"], error.TrimEnd().Split('\n').Select(l => l.Split(' ')[0]));
-        string named = directory.Write("named", $"HostKey {directory.Write("key", "no key")}\nBanner /nonexistent\n");
+        string named = directory.Write("named", $"HostKey {directory.Write("key", "no key")}\nBanner /nonexistent\nWebRoot /nonexistent\nRegisterIdentity /nonexistent\n");
         (code, _, error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", named);
         Assert.Equal(1, code);
-        Assert.Equal([$"{named}:1: HostKey:", $"{named}:2: Banner:"], error.TrimEnd().Split('\n').Select(l => string.Join(' ', l.Split(' ').Take(2))));
+        Assert.Equal([$"{named}:1: HostKey:", $"{named}:2: Banner:", $"{named}:4: RegisterIdentity:", $"{named}:3: WebRoot:"], error.TrimEnd().Split('\n').Select(l => string.Join(' ', l.Split(' ').Take(2))));
         Assert.Equal((1, "", $"{directory["no"]}: cannot be read: no such file\n"), ProgramRun.Run("pvpn-server", directory.Root, "--config", directory["no"], "check"));
     }
 

@@ -43,6 +43,22 @@ public sealed class StartupsTests
     }
 
     [Fact]
+    public void Who_is_not_logging_in_at_all_goes_first_and_at_once()
+    {
+        var startups = new Startups(full: 3, from: 3, rate: 100);
+        for (int i = 0; i < 3; i++) Enter(startups, i, Attacker, now: i);
+        startups.Demote(2);
+        startups.Demote(1);
+        startups.Demote(7); // has ended meanwhile
+        Assert.True(Enter(startups, 10, Attacker, now: 3));
+        Assert.True(Enter(startups, 11, Attacker, now: 4));
+        Assert.Equal([1, 2], _gone);
+        Assert.False(Enter(startups, 12, Attacker, now: 5));
+        startups.Leave(10);
+        Assert.True(Enter(startups, 13, Honest, now: 6));
+    }
+
+    [Fact]
     public void Addresses_of_one_ipv6_network_are_one_source()
     {
         var startups = new Startups(full: 3, from: 3, rate: 100);

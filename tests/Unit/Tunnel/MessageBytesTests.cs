@@ -159,11 +159,27 @@ public sealed class MessageBytesTests
     }
 
     [Fact]
+    public void Register()
+    {
+        //           type length | 5 "inner"
+        byte[] wire = Hex.Bytes("06 000007 | 0005 696e6e6572");
+        Assert.Equal(wire, new RegisterMessage("inner").Encode());
+        Assert.Equal(new RegisterMessage("inner"), RegisterMessage.Decode(wire.AsSpan(4)));
+        Assert.Equal(Hex.Bytes("86 000000"), RegisteredMessage.Encode());
+        byte[] token = [.. Enumerable.Range(0, 16).Select(i => (byte)i)];
+        Assert.Equal(Hex.Bytes("87 000010 | 00010203 04050607 08090a0b 0c0d0e0f"), CallMessage.Encode(FrameType.Incoming, token));
+        Assert.Equal(Hex.Bytes("07 000010 | 00010203 04050607 08090a0b 0c0d0e0f"), CallMessage.Encode(FrameType.Accept, token));
+        Assert.Equal(token, CallMessage.Decode(token));
+        Assert.Throws<ProtocolException>(() => CallMessage.Decode(token.AsSpan(1)));
+        Assert.Throws<ProtocolException>(() => CallMessage.Decode([.. token, 0]));
+    }
+
+    [Fact]
     public void Reasons_and_types_keep_their_numbers()
     {
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Enum.GetValues<CloseReason>().Select(r => (int)r));
         Assert.Equal(["Normal", "ProtocolError", "Version", "AuthenticationFailed", "NotPermitted", "NoAddress", "TooManySessions", "Disconnected",
             "ShuttingDown", "Timeout", "InternalError", "Unreachable", "Resumed"], Enum.GetNames<CloseReason>());
-        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83, 0x84, 0x85], Enum.GetValues<FrameType>().Select(t => (int)t));
+        Assert.Equal([0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x10, 0x11, 0x12, 0x1f, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87], Enum.GetValues<FrameType>().Select(t => (int)t));
     }
 }
