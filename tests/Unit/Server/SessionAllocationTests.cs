@@ -66,10 +66,7 @@ public sealed class SessionAllocationTests : IDisposable
     public void Up()
     {
         for (int i = 0; i < Warm; i++) SendOne();
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        for (int i = 0; i < Counted; i++) SendOne();
-        double each = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Counted;
-        Assert.True(each < MostPerPacket, $"{each:0.0} bytes are allocated for each packet");
+        AllocatesNothing(SendOne);
     }
 
     [Fact]
@@ -77,10 +74,7 @@ public sealed class SessionAllocationTests : IDisposable
     {
         byte[] buffer = new byte[65536];
         for (int i = 0; i < Warm; i++) ReceiveOne(buffer);
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        for (int i = 0; i < Counted; i++) ReceiveOne(buffer);
-        double each = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Counted;
-        Assert.True(each < MostPerPacket, $"{each:0.0} bytes are allocated for each packet");
+        AllocatesNothing(() => ReceiveOne(buffer));
     }
 
     public void Dispose()
@@ -90,6 +84,19 @@ public sealed class SessionAllocationTests : IDisposable
         _loop.Dispose();
         _clientLoop.Dispose();
         _injector.Dispose();
+    }
+
+    // The counter is the process's: what the runtime and other tests allocate meanwhile is in it, so the quietest of some rounds counts.
+    private static void AllocatesNothing(Action packet)
+    {
+        double least = double.MaxValue;
+        for (int round = 0; round < 5 && least >= MostPerPacket; round++)
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            for (int i = 0; i < Counted; i++) packet();
+            least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Counted);
+        }
+        Assert.True(least < MostPerPacket, $"{least:0.0} bytes are allocated for each packet");
     }
 
     private void SendOne()
