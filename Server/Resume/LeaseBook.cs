@@ -78,7 +78,7 @@ internal sealed class LeaseBook(TicketSealer sealer, LeaseFile file) : IDisposab
         CryptographicOperations.ZeroMemory(secret);
         // Who cannot prove that it is his learns nothing of it, and does not use it up.
         if (!proven) refusal = "proof wrong";
-        else if (!_leases.TryGetValue(id, out Lease? lease) || lease.IsExpired(now, Lifetime)) refusal = "expired";
+        else if (!_leases.TryGetValue(id, out Lease? lease) || lease.IsExpired(now, Lifetime) || lease.Session is { IsOver: true }) refusal = "expired";
         else if (lease.User != attempt.User) refusal = $"of another user ({lease.User})";
         else if (!lease.Tickets.Remove(ticket)) refusal = "used before";
         else

@@ -218,7 +218,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         await new LoopYield(loop.Events);
         string reason = await session.ReceiveAsync(frames, loop.Injector, loop.Events, server.Registry.ServerV4, server.Registry.ServerV6).ConfigureAwait(false);
         LogClosed(session.Id, session.User, _peer, reason, session.Counters.BytesIn, session.Counters.BytesOut);
-        await session.LingerAsync(frames).ConfigureAwait(false);
+        if (!session.IsLeft) await session.LingerAsync(frames).ConfigureAwait(false);
     }
 
     // One line in the log for every end that is not an ordinary one, and a reason for the client where it can still be told.

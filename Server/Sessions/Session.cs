@@ -58,6 +58,9 @@ internal sealed class Session : IDisposable
     /// <summary>True once there is nothing to come back to: the client said goodbye, or was told to go.</summary>
     public bool IsOver { get; private set; }
 
+    /// <summary>True once the client said goodbye: nothing that it sends after that is waited for.</summary>
+    public bool IsLeft { get; private set; }
+
     public IpAddr? AddressV4 { get; set; }
     public IpAddr? AddressV6 { get; set; }
     public DateTimeOffset Since { get; } = DateTimeOffset.UtcNow;
@@ -237,7 +240,7 @@ internal sealed class Session : IDisposable
                 case FrameType.Pong:
                     break;
                 case FrameType.Close:
-                    IsOver = true;
+                    IsOver = IsLeft = true;
                     return "the client says: " + CloseMessage.Decode(body).Text;
                 default:
                     return Refuse($"frame {type} has no place here");

@@ -120,6 +120,7 @@ internal sealed class SessionRegistry : IDisposable
     {
         lock (_gate)
         {
+            CheckHolderLocked(session);
             if (!_byId.ContainsKey(session.Id)) CheckLimitsLocked(session);
             UnmapLocked(session);
             if (!KeepsLocked(session.Lease, session.Policy, avoid))
@@ -144,6 +145,7 @@ internal sealed class SessionRegistry : IDisposable
     {
         lock (_gate)
         {
+            CheckHolderLocked(session);
             CheckLimitsLocked(session);
             _byId[session.Id] = session;
             session.Lease.Session = session;
@@ -209,6 +211,13 @@ internal sealed class SessionRegistry : IDisposable
         lock (_gate) _leases.Dispose();
     }
 
+    // What a stalled connection had sent may arrive after the client has come back by another one, whose addresses these are now.
+    private static void CheckHolderLocked(Session session)
+    {
+        if (session.Lease.Holder != session.Id)
+            throw new SessionRefusedException(Tunnel.Protocol.CloseReason.Resumed, "resumed by another connection");
+    }
+
     private void CheckLimitsLocked(Session session)
     {
         if (_byId.Count >= MaxSessions) throw new SessionRefusedException(Tunnel.Protocol.CloseReason.TooManySessions, $"the server has its maximum of {MaxSessions} sessions; try again later");
@@ -269,8 +278,8 @@ internal sealed class SessionRegistry : IDisposable
     // From here on no packet finds the session, and none of its own has the right source.
     private void UnmapLocked(Session session)
     {
-        if (session.AddressV4 is { } v4) _byAddress.TryRemove(v4, out _);
-        if (session.AddressV6 is { } v6) _byAddress.TryRemove(v6, out _);
+        if (session.AddressV4 is { } v4) _byAddress.TryRemove(new KeyValuePair<IpAddr, Session>(v4, session));
+        if (session.AddressV6 is { } v6) _byAddress.TryRemove(new KeyValuePair<IpAddr, Session>(v6, session));
         session.AddressV4 = session.AddressV6 = null;
     }
 

@@ -22,7 +22,8 @@ internal sealed record Return(Arrival Arrival, ConfigMessage Config) : IDisposab
 /// <param name="messages">For details.</param>
 internal sealed class Reconnector(ChainConnector connector, string forwarderSocket, Func<Arrival, ConfigMessage> open, Messages messages)
 {
-    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(500), Longest = TimeSpan.FromSeconds(30), Settled = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan First = TimeSpan.FromMilliseconds(500), Longest = TimeSpan.FromSeconds(30), Settled = TimeSpan.FromSeconds(30),
+        Again = TimeSpan.FromSeconds(2), Closest = TimeSpan.FromSeconds(1);
 
     private readonly object _gate = new();
     private bool _now;
@@ -43,8 +44,10 @@ internal sealed class Reconnector(ChainConnector connector, string forwarderSock
     /// <summary>Begins. The task ends with the new connection, or with the error of a gateway that will not have us back.</summary>
     public Task<Return> Start()
     {
-        // A connection that breaks again and again is not asked for again and again at once.
+        // A connection that breaks again and again is not asked for again and again at once; but one that has come back after a long
+        // outage does not pay for that a second time.
         if (_since == 0 || Stopwatch.GetElapsedTime(_since) >= Settled) _delay = TimeSpan.Zero;
+        else if (_delay > Again) _delay = Again;
         lock (_gate) _now = false;
         return Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -71,10 +74,17 @@ internal sealed class Reconnector(ChainConnector connector, string forwarderSock
 
     private Return Run()
     {
+        long began = 0;
         while (true)
         {
             TimeSpan wait = (_delay > TimeSpan.Zero ? _delay : First / 2) * (0.5 + Random.Shared.NextDouble());
-            if (Wait(wait)) _delay = TimeSpan.Zero;
+            if (Wait(wait))
+            {
+                _delay = TimeSpan.Zero;
+                // On a host whose routes change all the time (containers, routing daemons) every change would be an attempt.
+                while (!_given && began != 0 && Closest - Stopwatch.GetElapsedTime(began) is var rest && rest > TimeSpan.Zero) Wait(rest);
+            }
+            began = Stopwatch.GetTimestamp();
             if (_given) throw new UserError("given up");
             _delay = _delay == TimeSpan.Zero ? First : _delay * 2 < Longest ? _delay * 2 : Longest;
             try

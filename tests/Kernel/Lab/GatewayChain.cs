@@ -78,17 +78,14 @@ public sealed class GatewayChain : IDisposable
         string program = Path.Combine(Environment.GetEnvironmentVariable("PVPN_OUT") ?? "out", "pvpn-server.dll");
         Process server = _gateways[i] = Start(_lab.Prefix + Text(i), "dotnet", program, "--config", Configuration(i));
         StringBuilder log = _logs.TryGetValue(i, out StringBuilder? before) ? before : _logs[i] = new StringBuilder();
-        while (server.StandardError.ReadLine() is { } line)
-        {
-            lock (log) log.AppendLine(line);
-            if (line.Contains("ready", StringComparison.Ordinal)) break;
-        }
-        Assert.False(server.HasExited, $"gateway {i} did not start: {Log(i)}");
+        int said = Log(i).Length;
         server.ErrorDataReceived += (_, e) =>
         {
             lock (log) log.AppendLine(e.Data);
         };
         server.BeginErrorReadLine();
+        Shell.WaitUntil($"gateway {i} is ready", () => Log(i)[said..].Contains("ready", StringComparison.Ordinal) || server.HasExited, 20_000);
+        Assert.False(server.HasExited, $"gateway {i} did not start: {Log(i)}");
     }
 
     /// <summary>Ends the servers and removes the namespaces.</summary>

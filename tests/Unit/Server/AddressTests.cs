@@ -141,7 +141,7 @@ public sealed class AddressTests : IDisposable
         Assert.Same(alice, registry.Find(alice.AddressV4!.Value));
         registry.Remove(bob);
         registry.Remove(alice);
-        registry.Assign(bob, None);
+        registry.Assign(Session(config, 3, "bob"), None);
     }
 
     [Fact]

@@ -69,7 +69,7 @@ public sealed class SurvivalTransferTests(KernelTunLab lab) : LabTests(lab), IAs
         string down = result.Output.Split('\n').Single(l => l.StartsWith("down done ", StringComparison.Ordinal));
         Assert.Equal($"down done {Megabytes}000000 {PatternHash()}", down);
         string got = Assert.Single(await File.ReadAllLinesAsync($"{Lab.State}/chain/sink"));
-        Assert.Equal($"{before.Addresses[0]} {up["up done ".Length..]} eof", got);
+        Assert.EndsWith($" {up["up done ".Length..]} eof", got, StringComparison.Ordinal);
         TunnelStatus after = Assert.Single(await Lab.StatusAsync("alice"));
         Assert.Equal(before.Addresses, after.Addresses);
         pvpn.Signal("TERM");

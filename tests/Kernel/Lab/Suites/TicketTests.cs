@@ -1,4 +1,3 @@
-using System.Net;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Kernel.Lab.Suites;
@@ -8,10 +7,8 @@ namespace PersonalVpn.Kernel.Lab.Suites;
 /// disturbs nobody: a session of alice's that stands beside goes on, and she can still log in by her key.
 /// </summary>
 [Collection(KernelTun.Name)]
-public sealed class TicketTests(KernelTunLab lab) : LabTests(lab)
+public sealed class TicketTests(KernelTunLab lab) : TicketSuite(lab)
 {
-    private string Leases => $"{Lab.State}/gw/ticket-leases";
-
     private string Authorized => $"{Lab.State}/gw/authorized_keys/alice";
 
     [Fact]
@@ -66,6 +63,26 @@ public sealed class TicketTests(KernelTunLab lab) : LabTests(lab)
         await using ProtocolClient third = await ProtocolClient.ConnectAsync(Lab, "alice");
         Assert.True(await third.ResumeAsync(young.Tickets[0]));
         Assert.Equal(config.AddressV4, (await third.OpenAsync())!.AddressV4);
+    }
+
+    [Fact]
+    public async Task What_a_stalled_connection_sent_takes_nothing_from_the_one_that_came_after_it()
+    {
+        await StartAsync();
+        ProtocolClient owner = await ProtocolClient.LogInAsync(Lab, "alice");
+        ConfigMessage config = (await owner.OpenAsync())!;
+        await owner.DisposeAsync();
+        await using ProtocolClient stalled = await ProtocolClient.ConnectAsync(Lab, "alice");
+        Assert.True(await stalled.ResumeAsync(owner.Tickets[0]));
+        await using ProtocolClient next = await ProtocolClient.ConnectAsync(Lab, "alice");
+        Assert.True(await next.ResumeAsync(owner.Tickets[1]));
+        Assert.Equal(config.AddressV4, (await next.OpenAsync())!.AddressV4);
+        Assert.Null(await stalled.OpenAsync());
+        Assert.Equal(CloseReason.Resumed, stalled.Refusal?.Reason);
+        await stalled.DisposeAsync();
+        await EventuallyAsync(async () => (await SessionsAsync()).Length == 1, "one session");
+        await using LabProcess ping = LabProcess.Start(Lab, "ping", "inner", "ping", "-n", "-c", "1", "-W", "1", config.AddressV4.ToString()!);
+        Assert.Equal((byte)FrameType.Packet, (await next.ReceiveAsync()).Type);
     }
 
     [Fact]
@@ -331,114 +348,4 @@ public sealed class TicketTests(KernelTunLab lab) : LabTests(lab)
         Assert.False(await twice.ResumeAsync(ticket));
         Assert.Single(await SessionsAsync());
     }
-
-    [Fact]
-    public async Task After_a_kill_and_a_restart_a_used_one_is_used_and_a_fresh_one_is_good()
-    {
-        await StartAsync();
-        ProtocolClient first = await ProtocolClient.LogInAsync(Lab, "alice");
-        IPAddress? address = Address(await first.OpenAsync());
-        await first.DisposeAsync();
-        ProtocolClient second = await ProtocolClient.ConnectAsync(Lab, "alice");
-        Assert.True(await second.ResumeAsync(first.Tickets[0]));
-        await second.OpenAsync();
-        Lab.Server!.Signal("KILL");
-        await second.DisposeAsync();
-        await StartAsync();
-        await IsRefusedAsync("alice", first.Tickets[0], "used before", byKey: false);
-        await using ProtocolClient third = await ProtocolClient.ConnectAsync(Lab, "alice");
-        Assert.True(await third.ResumeAsync(second.Tickets[0]));
-        Assert.Equal(address, Address(await third.OpenAsync()));
-    }
-
-    [Fact]
-    public async Task After_a_restart_without_its_file_and_with_nonsense_in_it_the_server_starts_and_refuses()
-    {
-        await StartAsync();
-        ProtocolClient first = await ProtocolClient.LogInAsync(Lab, "alice");
-        await first.OpenAsync();
-        await first.DisposeAsync();
-        await Lab.StopServerAsync();
-        foreach (byte[] content in new byte[][] { [], [0, 0xff, 0x0a, (byte)'{'], "{\"id\":null}\n[]\n\"x\"\n{}\nnull\n{\"id\":\"x\",\"tickets\":[null]}\n"u8.ToArray(), new byte[1 << 20] })
-        {
-            await File.WriteAllBytesAsync(Leases, content);
-            await StartAsync();
-            await IsRefusedAsync("alice", first.Tickets[0], "expired");
-            await Lab.StopServerAsync();
-        }
-    }
-
-    [Fact]
-    public async Task Neither_log_nor_lease_file_hold_a_ticket_or_a_secret_and_the_file_is_the_servers_own()
-    {
-        await StartAsync("LogLevel debug");
-        var tickets = new List<Ticket>();
-        ProtocolClient client = await ProtocolClient.LogInAsync(Lab, "alice");
-        for (int i = 0; i < 3; i++)
-        {
-            await client.OpenAsync();
-            tickets.AddRange(client.Tickets);
-            await client.DisposeAsync();
-            ProtocolClient next = await ProtocolClient.ConnectAsync(Lab, "alice");
-            Assert.True(await next.ResumeAsync(client.Tickets[0]));
-            client = next;
-        }
-        await client.DisposeAsync();
-        await IsRefusedAsync("alice", tickets[0], "used before", byKey: false);
-        LabProcess server = Lab.Server!;
-        await Lab.StopServerAsync();
-        Assert.Contains("ticket refused", server.Error, StringComparison.Ordinal);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Leases));
-        byte[] file = await File.ReadAllBytesAsync(Leases);
-        Assert.True(file.AsSpan().IndexOf("alice"u8) >= 0, "the file does not even hold the user's name");
-        foreach (byte[] secret in tickets.SelectMany(t => new[] { t.Secret, t.Sealed, t.Sealed[13..] }))
-        {
-            foreach (string text in new[] { Convert.ToBase64String(secret)[..40], Convert.ToHexStringLower(secret)[..40], Convert.ToHexString(secret)[..40] })
-            {
-                Assert.DoesNotContain(text, System.Text.Encoding.Latin1.GetString(file), StringComparison.Ordinal);
-                Assert.DoesNotContain(text, server.Error, StringComparison.Ordinal);
-            }
-            Assert.True(file.AsSpan().IndexOf(secret.AsSpan(0, 16)) < 0, "the lease file holds raw bytes of a ticket");
-        }
-    }
-
-    private Task StartAsync(params string[] lines) => Lab.StartServerAsync([$"LeaseFile {Leases}", .. lines]);
-
-    // Somebody else's session, which nothing here may disturb.
-    private async Task<ProtocolClient> WitnessAsync()
-    {
-        ProtocolClient witness = await ProtocolClient.LogInAsync(Lab, "carol");
-        Assert.NotNull(await witness.OpenAsync());
-        return witness;
-    }
-
-    private async Task IsGoodAsync(Ticket ticket)
-    {
-        await using ProtocolClient client = await ProtocolClient.ConnectAsync(Lab, "alice");
-        Assert.True(await client.ResumeAsync(ticket));
-        Assert.NotNull(await client.OpenAsync());
-    }
-
-    // Refused, logged, and on the same connection the user's key is still taken.
-    private async Task IsRefusedAsync(string user, Ticket ticket, string cause, bool byKey = true)
-    {
-        await using ProtocolClient client = await ProtocolClient.ConnectAsync(Lab, user);
-        Assert.False(await client.ResumeAsync(ticket), $"taken though {cause}");
-        Assert.Null(client.Refusal);
-        await IsLoggedAsync(user, cause);
-        if (byKey) Assert.True(await client.AuthenticateAsync(Lab), "the key was not taken after the ticket was refused");
-    }
-
-    private Task IsLoggedAsync(string user, string cause) =>
-        EventuallyAsync(() => Task.FromResult(Lab.Server!.Error.Split('\n').Any(l => l.Contains("ticket refused", StringComparison.Ordinal) &&
-            l.Contains($"'{user}'", StringComparison.Ordinal) && l.Contains("10.99.1.2", StringComparison.Ordinal) && l.Contains(cause, StringComparison.Ordinal))), $"the log says that {user}'s ticket was refused: {cause}");
-
-    private async Task<string[]> SessionsAsync()
-    {
-        CommandResult result = (await Lab.RunAsync("gw", "pvpn-server", "sessions", "--config", $"{Lab.State}/gw/server.conf", "--json")).Succeeded();
-        using var json = System.Text.Json.JsonDocument.Parse(result.Output);
-        return [.. json.RootElement.EnumerateArray().Select(s => s.GetProperty("user").GetString()!)];
-    }
-
-    private static IPAddress? Address(ConfigMessage? config) => config?.AddressV4 is { } a ? IPAddress.Parse(a.ToString()) : null;
 }
