@@ -32,7 +32,7 @@ internal static class TunnelOpener
             ConfigMessage config = ConfigMessage.Decode(body);
             IReadOnlyList<IpPrefix> routes = Usable(config, messages.Verbose);
             if (routes.Count == 0) throw new UserError($"{gateway} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
-            way.BeforeOpening(forwarder, routes, messages.Say);
+            if (avoid.Count == 0) way.BeforeOpening(forwarder, routes, messages.Say);
             try
             {
                 ForwarderReply reply = forwarder.Ask(new ForwarderRequest
