@@ -32,7 +32,7 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
             config ??= await AskAsync(avoid, cancel).ConfigureAwait(false);
             IReadOnlyList<IpPrefix> routes = Usable(config);
             if (routes.Count == 0) throw new UserError($"{name} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
-            arrival.Connection.Way.BeforeOpening(forwarder, routes, messages.Say);
+            if (avoid.Count == 0) arrival.Connection.Way.BeforeOpening(forwarder, routes, messages.Say);
             try
             {
                 return Open(forwarder, config, routes);

@@ -1,3 +1,4 @@
+using System.Net;
 using PersonalVpn.Cli.Local;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
@@ -67,7 +68,8 @@ internal sealed class ProxyCommand : IDisposable
         IReadOnlyList<LinuxSocket> sockets = ProcessSockets.Take(_process.Id, out string? problem);
         try
         {
-            int marked = 0;
+            HashSet<IPAddress> inner = [.. forwarder.Tunnels().SelectMany(t => t.Address.Split(',')).Select(a => IPAddress.TryParse(a, out IPAddress? one) ? one : IPAddress.None)];
+            int kept = 0;
             foreach (LinuxSocket socket in sockets)
             {
                 SocketDescription what = socket.Describe();
@@ -75,11 +77,12 @@ internal sealed class ProxyCommand : IDisposable
                 if (what.Remote is null || what.OwnerUid != Capabilities.EffectiveUid) continue;
                 IpAddr remote = IpAddr.From(what.Remote.Address).Unmap();
                 if (remote.IsLoopback) continue;
-                if (what.IsConnectedTcp && TryMark(forwarder, socket, ref problem)) marked++;
+                // One that goes by another tunnel of the user's stays there: with the mark it would leave it, in the middle of a connection.
+                if ((what.Local is { } local && inner.Contains(local.Address)) || (what.IsConnectedTcp && TryMark(forwarder, socket, ref problem))) kept++;
                 else if (routes.Any(r => r.Contains(remote)))
                     throw new UserError($"the ProxyCommand's connection to {remote} lies within the tunnel's routes and cannot be kept out of it{(problem is null ? "" : $" ({problem})")}; narrow the destinations, or use Proxy");
             }
-            if (marked == 0)
+            if (kept == 0)
                 say($"the ProxyCommand has no TCP connection that could be kept out of the tunnel{(problem is null ? "" : $" ({problem})")}; if what carries it lies within the tunnel's routes, nothing will pass");
         }
         finally

@@ -43,6 +43,53 @@ public sealed class WayTests(KernelTunLab lab) : LabTests(lab), IAsyncLifetime
         Assert.Equal(await Lab.IdleStateAsync(), await Lab.KernelStateAsync("host"));
     }
 
+    // The terminal's Ctrl-C reaches the whole process group, and the command must not die before the tunnel has been closed.
+    [Fact]
+    public async Task Ctrl_C_ends_the_tunnel_before_the_command()
+    {
+        await ConfigAsync("ProxyCommand socat - TCP:%h:%p\n");
+        await using LabProcess pvpn = LabProcess.Start(Lab, "command", "alice", "setsid", "pvpn", $"alice@{LabFixture.Gateway}");
+        await pvpn.ErrorLineAsync("pvpn: connected", 30);
+        Shell.Run($"kill -INT -- -{pvpn.Id}");
+        CommandResult result = await pvpn.ExitAsync();
+        Assert.Equal((0, 1), (result.ExitCode, result.ErrorLines.Count(l => !l.Contains(" is now known: ", StringComparison.Ordinal))));
+        Assert.Empty(await Lab.StatusAsync("host"));
+        await EventuallyAsync(() => Task.FromResult(Processes("socat").Count == 0), "the command's end");
+        await Lab.Server!.ErrorLineContainingAsync("the user ended the tunnel");
+    }
+
+    [Fact]
+    public async Task In_the_background_the_command_goes_on()
+    {
+        await ConfigAsync("ProxyCommand sh -c 'echo it speaks >&2; socat -d -d - TCP:%h:%p; true'\n");
+        CommandResult started = await Lab.RunAsync(30, "alice", "pvpn", "-f", $"alice@{LabFixture.Gateway}");
+        Assert.Equal(0, started.ExitCode);
+        Assert.Contains("it speaks", started.ErrorLines);
+        Assert.StartsWith("pvpn: connected", started.ErrorLines[^1], StringComparison.Ordinal);
+        for (int i = 0; i < 3; i++) await TalkAsync("alice", "tcp", LabFixture.Hidden4, "in the background");
+        (await Lab.RunAsync("alice", "pvpn", "down", "--all")).Succeeded();
+        await EventuallyAsync(() => Task.FromResult(Processes("socat").Count == 0), "the command's end");
+    }
+
+    // A tunnel inside a tunnel: what carries the second stays in the first.
+    [Fact]
+    public async Task A_connection_that_goes_by_another_tunnel_stays_there()
+    {
+        await Lab.StartServerAsync("Permit 10.98.0.0/16", "Egress masquerade");
+        using var chain = new GatewayChain(Lab, 2);
+        await using LabTunnel first = await Lab.ConnectAsync("alice", "10.98.1.0/24");
+        await ConfigAsync("ProxyCommand socat - TCP:%h:%p\n");
+        await using WireTap tap = await WireTap.StartAsync(Lab);
+        await using LabProcess second = LabProcess.Start(Lab, "second", "alice", "pvpn", $"alice@{GatewayChain.Address(2)}:{GatewayChain.Port}");
+        await second.ErrorLineAsync("pvpn: connected", 30);
+        for (int i = 0; i < 3; i++) await TalkAsync("alice", "tcp", chain.Far, "inside both");
+        second.Signal("TERM");
+        await second.ExitAsync();
+        first.Process.Signal("TERM");
+        await first.Process.ExitAsync();
+        Assert.Empty(TlsWitness.Complaints(await tap.StopAsync(), LabFixture.Gateway));
+    }
+
     // What carries it belongs to another process: nothing can be done for it but to say so, and nothing leaks.
     [Fact]
     public async Task A_connection_that_cannot_be_found_is_warned_of_and_fails_closed()
