@@ -56,7 +56,7 @@ internal sealed class GatewayConnection : IDisposable
     public static GatewayConnection Open(string host, int port, TimeSpan timeout, ForwarderClient forwarder, Action<string> verbose)
     {
         string? last = null;
-        foreach (IPAddress address in Resolve(host))
+        foreach (IPAddress address in GatewayNames.Resolve(host, verbose))
         {
             verbose($"connecting to {address} port {port}");
             LinuxSocket socket = LinuxSocket.CreateTcp(address.AddressFamily == AddressFamily.InterNetworkV6);
@@ -95,16 +95,6 @@ internal sealed class GatewayConnection : IDisposable
         Transport.Dispose();
         Loop.Dispose();
         Socket.Dispose();
-    }
-
-    private static IPAddress[] Resolve(string host)
-    {
-        if (IPAddress.TryParse(host, out IPAddress? literal)) return [literal];
-        try { return Dns.GetHostAddresses(host); }
-        catch (SocketException)
-        {
-            throw new UserError($"cannot resolve '{host}': check the name, or the host's DNS");
-        }
     }
 
     private static GatewayConnection Secure(LinuxSocket socket, string host, int port, TimeSpan timeout)
