@@ -85,7 +85,7 @@ internal sealed class ChainConnector(IReadOnlyList<IReadOnlyList<Hop>> chains, L
         try
         {
             using (messages.Step($"connecting to {first.Name}{(chains.Count > 1 ? $" ({first.Place})" : "")}"))
-                connection = Passing(() => GatewayConnection.Open(first, forwarder, memory.Addresses, messages.Verbose));
+                connection = Passing(() => GatewayConnection.Open(first, forwarder, messages.Verbose));
             reached = true;
             for (int i = 0; ; i++)
             {

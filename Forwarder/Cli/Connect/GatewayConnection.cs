@@ -54,9 +54,9 @@ internal sealed class GatewayConnection : IDisposable
 
     /// <summary>Connects to the first gateway of a chain, on whatever way leads there, and makes TLS.</summary>
     /// <exception cref="UserError">There is no way, or no TLS.</exception>
-    public static GatewayConnection Open(Hop hop, ForwarderClient forwarder, KnownAddresses addresses, Action<string> verbose)
+    public static GatewayConnection Open(Hop hop, ForwarderClient forwarder, Action<string> verbose)
     {
-        Way way = Dialler.Open(hop, forwarder, addresses, verbose);
+        Way way = Dialler.Open(hop, forwarder, verbose);
         try
         {
             return Secure(way, hop.Host, hop.Port, hop.Config.ConnectTimeout);

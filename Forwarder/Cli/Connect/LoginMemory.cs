@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using PersonalVpn.Cli.Config;
-using PersonalVpn.Cli.Connect.Dial;
 using PersonalVpn.Tunnel.Protocol;
 using PersonalVpn.UserAuth;
 
@@ -17,9 +16,6 @@ internal sealed class LoginMemory : IDisposable
 
     private readonly Dictionary<string, List<ResumptionTicket>> _tickets = new(StringComparer.Ordinal);
     private readonly Dictionary<string, PublicKey> _servers = new(StringComparer.Ordinal);
-
-    /// <summary>What names stood for.</summary>
-    public KnownAddresses Addresses { get; } = new();
 
     /// <summary>True once the tunnel stands: from then on nothing is asked of the user.</summary>
     public bool Unattended { get; set; }

@@ -14,7 +14,7 @@ internal static class StatusText
         if (tunnels.Count == 0) to.WriteLine("no tunnels");
         foreach (TunnelStatus t in tunnels)
         {
-            to.WriteLine($"{Name(t)}  {t.State}{(IsBlocked(t) ? " (destinations blocked; pvpn again, or pvpn down to let them go in the clear)" : "")}");
+            to.WriteLine($"{Name(t)}  {t.State}{Blocks(t)}");
             Line("owner", Owner(t.Uid));
             // Nobody answers for the address of a tunnel that is down, and the next one may have another.
             if (!IsBlocked(t)) Line("address", $"{t.Address} on {t.Device}");
@@ -41,6 +41,9 @@ internal static class StatusText
 
     /// <summary>Who is where. Names come from whoever opened the tunnel: nothing in them may reach the terminal as more than text.</summary>
     public static string Name(TunnelStatus t) => StderrLoggerProvider.OneLine($"{t.User}@{t.Gateway}");
+
+    private static string Blocks(TunnelStatus t) => IsBlocked(t) ? " (destinations blocked; pvpn again, or pvpn down to let them go in the clear)"
+        : t.State == "reconnecting" ? " (destinations blocked until it is back)" : "";
 
     // An account that is gone, or one of a directory that does not answer, is still its number.
     private static string Owner(uint uid) => UserAccount.NameOf(uid) is { } name ? $"{StderrLoggerProvider.OneLine(name)} (uid {uid})" : $"uid {uid}";

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PersonalVpn.Tunnel.Diagnostics;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -33,16 +34,18 @@ internal static class StatusView
             new Text(""),
         };
         if (tunnels.Count == 0) rows.Add(new Text("no tunnels"));
-        else rows.Add(Table(tunnels.Take(shown), now));
+        else rows.Add(Table([.. tunnels.Take(shown)], now));
         if (tunnels.Count > shown) rows.Add(new Text($"and {tunnels.Count - shown} more"));
         return new Rows(rows);
     }
 
-    private static Table Table(IEnumerable<RatedTunnel> tunnels, DateTimeOffset now)
+    private static Table Table(IReadOnlyList<RatedTunnel> tunnels, DateTimeOffset now)
     {
+        // The names give way to the longest state, while there is one that has it.
+        int state = Math.Max(7, tunnels.Max(t => t.Status.State.Length));
         var table = new Table().Border(TableBorder.Simple).Collapse();
         table.AddColumn(new TableColumn("TUNNEL"));
-        table.AddColumn(new TableColumn("STATE").Width(7));
+        table.AddColumn(new TableColumn("STATE").Width(state));
         table.AddColumn(new TableColumn("UP").RightAligned().Width(6));
         table.AddColumn(new TableColumn("OUT").RightAligned().Width(12));
         table.AddColumn(new TableColumn("IN").RightAligned().Width(12));
@@ -52,7 +55,7 @@ internal static class StatusView
             bool blocked = StatusText.IsBlocked(t.Status);
             table.AddRow(
                 Cell(StatusText.Name(t.Status)),
-                new Text(blocked ? "blocked" : t.Status.State, new Style(blocked ? Color.Red : t.Status.State == "up" ? Color.Green : Color.Yellow)),
+                new Text(blocked ? "blocked" : StderrLoggerProvider.OneLine(t.Status.State), new Style(blocked ? Color.Red : t.Status.State == "up" ? Color.Green : Color.Yellow)),
                 Cell(Amount.Age(t.Status.Since, now)),
                 Cell(Amount.Rate(t.BytesOutPerSecond)),
                 Cell(Amount.Rate(t.BytesInPerSecond)),

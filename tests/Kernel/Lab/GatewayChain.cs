@@ -84,7 +84,7 @@ public sealed class GatewayChain : IDisposable
             lock (log) log.AppendLine(e.Data);
         };
         server.BeginErrorReadLine();
-        Shell.WaitUntil($"gateway {i} is ready", () => Log(i)[said..].Contains("ready", StringComparison.Ordinal) || server.HasExited, 20_000);
+        Shell.WaitUntil($"gateway {i} is ready", () => Log(i)[said..].Contains("pvpn-server: ready", StringComparison.Ordinal) || server.HasExited, 20_000);
         Assert.False(server.HasExited, $"gateway {i} did not start: {Log(i)}");
     }
 

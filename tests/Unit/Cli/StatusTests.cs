@@ -63,12 +63,21 @@ public sealed class StatusTests
     [InlineData("x", "-")]
     public void Ages(string since, string age) => Assert.Equal(age, Amount.Age(since, DateTimeOffset.Parse("2026-01-02T03:04:05Z", System.Globalization.CultureInfo.InvariantCulture)));
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(100)]
-    public void The_view_fits_a_screen_of_80_by_24(int count)
+    [Fact]
+    public void A_tunnel_that_reconnects_says_what_that_means()
     {
-        RatedTunnel[] tunnels = [.. Enumerable.Range(0, count).Select(i => new RatedTunnel(One with { Gateway = $"a-very-long-name-of-a-gateway-{i}.example.org" }, 123_456_789, 1023))];
+        string text = Text(One with { State = "reconnecting" });
+        Assert.Contains("reconnecting (destinations blocked until it is back)\n", text, StringComparison.Ordinal);
+        Assert.Contains("10.77.0.2 on pvpn0", text, StringComparison.Ordinal); // it stays
+    }
+
+    [Theory]
+    [InlineData(1, "up")]
+    [InlineData(100, "up")]
+    [InlineData(100, "reconnecting")]
+    public void The_view_fits_a_screen_of_80_by_24(int count, string state)
+    {
+        RatedTunnel[] tunnels = [.. Enumerable.Range(0, count).Select(i => new RatedTunnel(One with { State = state, Gateway = $"a-very-long-name-of-a-gateway-{i}.example.org" }, 123_456_789, 1023))];
         var text = new StringWriter();
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(text) });
         console.Profile.Width = 80;
@@ -78,6 +87,7 @@ public sealed class StatusTests
         Assert.All(lines, l => Assert.InRange(l.TrimEnd().Length, 0, 80));
         Assert.Contains("117.7 MiB/s", text.ToString(), StringComparison.Ordinal);
         Assert.Contains("1023 B/s", text.ToString(), StringComparison.Ordinal);
+        Assert.Contains(" " + state + " ", text.ToString(), StringComparison.Ordinal);
         if (count > 20) Assert.StartsWith("and ", lines[^1], StringComparison.Ordinal);
     }
 

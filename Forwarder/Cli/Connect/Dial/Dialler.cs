@@ -17,10 +17,9 @@ internal static class Dialler
     /// <summary>Connects. The sockets are made here, as the user, and marked by pvpnd before they are connected: they alone bypass the tunnels, not an address.</summary>
     /// <param name="hop">The gateway.</param>
     /// <param name="forwarder">Marks sockets.</param>
-    /// <param name="addresses">What names stood for before.</param>
     /// <param name="verbose">For -v; no password gets there.</param>
     /// <exception cref="UserError">There is no way.</exception>
-    public static Way Open(Hop hop, ForwarderClient forwarder, KnownAddresses addresses, Action<string> verbose)
+    public static Way Open(Hop hop, ForwarderClient forwarder, Action<string> verbose)
     {
         var deadline = new Deadline(hop.Config.ConnectTimeout);
         // The text is made of the hop's own names, wherever the line stands.
@@ -32,9 +31,9 @@ internal static class Dialler
         }
         ProxyServer? proxy = hop.WayOut.SaysWayOut ? hop.WayOut.Proxy : hop.Config.EnvironmentProxy;
         if (proxy is null)
-            return new Way(Connect(hop.Host, hop.Port, "pvpn-server", deadline, forwarder, addresses, verbose), Way.Direct);
+            return new Way(Connect(hop.Host, hop.Port, "pvpn-server", deadline, forwarder, verbose), Way.Direct);
         verbose($"by the {proxy.Name}");
-        LinuxSocket socket = Connect(proxy.Host, proxy.Port, "the proxy", deadline, forwarder, addresses, verbose);
+        LinuxSocket socket = Connect(proxy.Host, proxy.Port, "the proxy", deadline, forwarder, verbose);
         try
         {
             socket.SetNoDelay();
@@ -50,7 +49,7 @@ internal static class Dialler
         }
     }
 
-    private static LinuxSocket Connect(string host, int port, string what, Deadline deadline, ForwarderClient forwarder, KnownAddresses addresses, Action<string> verbose) =>
-        StaggeredConnect.Run(host, [.. addresses.Resolve(host).Select(a => new IPEndPoint(a, port))], what, deadline,
+    private static LinuxSocket Connect(string host, int port, string what, Deadline deadline, ForwarderClient forwarder, Action<string> verbose) =>
+        StaggeredConnect.Run(host, [.. GatewayNames.Resolve(host, verbose).Select(a => new IPEndPoint(a, port))], what, deadline,
             socket => forwarder.Ask(new ForwarderRequest { Operation = ForwarderOperation.Mark }, socket.Fd), verbose);
 }
