@@ -1,4 +1,3 @@
-using System.Net;
 using PersonalVpn.Cli.Local;
 using PersonalVpn.Linux;
 using PersonalVpn.Packets;
@@ -68,7 +67,6 @@ internal sealed class ProxyCommand : IDisposable
         IReadOnlyList<LinuxSocket> sockets = ProcessSockets.Take(_process.Id, out string? problem);
         try
         {
-            HashSet<IPAddress> inner = [.. forwarder.Tunnels().SelectMany(t => t.Address.Split(',')).Select(a => IPAddress.TryParse(a, out IPAddress? one) ? one : IPAddress.None)];
             int kept = 0;
             foreach (LinuxSocket socket in sockets)
             {
@@ -77,8 +75,8 @@ internal sealed class ProxyCommand : IDisposable
                 if (what.Remote is null || what.OwnerUid != Capabilities.EffectiveUid) continue;
                 IpAddr remote = IpAddr.From(what.Remote.Address).Unmap();
                 if (remote.IsLoopback) continue;
-                // One that goes by another tunnel of the user's stays there: with the mark it would leave it, in the middle of a connection.
-                if ((what.Local is { } local && inner.Contains(local.Address)) || (what.IsConnectedTcp && TryMark(forwarder, socket, ref problem))) kept++;
+                // One that goes by another tunnel of the user's stays there all the same: by its source, the inner address.
+                if (what.IsConnectedTcp && TryMark(forwarder, socket, ref problem)) kept++;
                 else if (routes.Any(r => r.Contains(remote)))
                     throw new UserError($"the ProxyCommand's connection to {remote} lies within the tunnel's routes and cannot be kept out of it{(problem is null ? "" : $" ({problem})")}; narrow the destinations, or use Proxy");
             }
