@@ -1,12 +1,12 @@
 namespace PersonalVpn.Cli;
 
 /// <summary>What the user did or met, in one line that says what failed and what to do. Ends the program with <see cref="ExitCode"/>.</summary>
-internal sealed class UserError(string message, int exitCode = ExitCodes.Failure) : Exception(message)
+internal sealed class UserError(string message, int exitCode = ExitCodes.Failure, bool isFinal = false) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
 
     /// <summary>Another gateway of the same name is not tried: who the user is, or who the server is, is in question.</summary>
-    public bool IsFinal { get; init; }
+    public bool IsFinal { get; } = isFinal;
 }
 
 /// <summary>The contract's exit codes.</summary>

@@ -55,7 +55,7 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, Messages m
         }
         catch (PeerClosedException e)
         {
-            throw new UserError($"{hop.User}@{hop.Name}: refused by the server: {e.Message}") { IsFinal = e.Reason == CloseReason.AuthenticationFailed };
+            throw new UserError($"{hop.User}@{hop.Name}: refused by the server: {e.Message}", isFinal: e.Reason == CloseReason.AuthenticationFailed);
         }
         catch (ProtocolException e)
         {

@@ -20,7 +20,7 @@ internal static class ServerTrust
     public static void Check(string host, int port, ServerCertificateObserver certificate, ClientConfig config, Action<string> say)
     {
         if (!PublicKey.TryFromSubjectPublicKeyInfo(certificate.PublicKeyInfo, out PublicKey? key, out string error))
-            throw new UserError($"{host}: the server's key cannot be used: {error}") { IsFinal = true };
+            throw new UserError($"{host}: the server's key cannot be used: {error}", isFinal: true);
         var known = new KnownHosts(config.KnownHostsFiles);
         KnownHostsAnswer answer = known.Check(host, port, key);
         switch (answer.Verdict)
@@ -28,13 +28,13 @@ internal static class ServerTrust
             case KnownHostsVerdict.Match:
                 return;
             case KnownHostsVerdict.Revoked:
-                throw new UserError($"the key of {host}, {key.Fingerprint}, is marked @revoked ({answer.File}:{answer.Line}); do not connect") { IsFinal = true };
+                throw new UserError($"the key of {host}, {key.Fingerprint}, is marked @revoked ({answer.File}:{answer.Line}); do not connect", isFinal: true);
             case KnownHostsVerdict.Unreadable:
-                throw new UserError(answer.Error ?? "known_hosts cannot be read") { IsFinal = true };
+                throw new UserError(answer.Error ?? "known_hosts cannot be read", isFinal: true);
             case KnownHostsVerdict.Changed when config.StrictHostKeyChecking != HostKeyChecking.No:
                 throw new UserError($"THE KEY OF {host} HAS CHANGED: {key.Fingerprint}, known is {answer.OldFingerprint} ({answer.File}:{answer.Line}). " +
                     "Someone may be in between; only if 'pvpn-server fingerprint' there says the new one, forget the old one with " +
-                    $"'{Forget(host, port, answer.File!, config)}' and connect again") { IsFinal = true };
+                    $"'{Forget(host, port, answer.File!, config)}' and connect again", isFinal: true);
             case KnownHostsVerdict.Changed:
                 say($"warning: the key of {host} has changed to {key.Fingerprint} ({answer.File}:{answer.Line}); going on because of StrictHostKeyChecking no");
                 return;
@@ -53,14 +53,14 @@ internal static class ServerTrust
         {
             case HostKeyChecking.Yes:
                 throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and StrictHostKeyChecking is yes; " +
-                    "compare it with 'pvpn-server fingerprint' on the server and connect once with -o StrictHostKeyChecking=accept-new") { IsFinal = true };
+                    "compare it with 'pvpn-server fingerprint' on the server and connect once with -o StrictHostKeyChecking=accept-new", isFinal: true);
             case HostKeyChecking.Ask:
                 bool? yes = HostKeyPrompt.Confirm($"The authenticity of '{host}' (port {port}) can't be established.\n" +
                     $"{key.Algorithm} key fingerprint is {key.Fingerprint}.\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ", key.Fingerprint);
                 if (yes is null)
                     throw new UserError($"the key of {host} is not known ({key.Fingerprint}) and there is no terminal to ask on; " +
-                        "connect once at a terminal, or compare it with 'pvpn-server fingerprint' on the server and use -o StrictHostKeyChecking=accept-new") { IsFinal = true };
-                if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent") { IsFinal = true };
+                        "connect once at a terminal, or compare it with 'pvpn-server fingerprint' on the server and use -o StrictHostKeyChecking=accept-new", isFinal: true);
+                if (yes is false) throw new UserError($"the key of {host} was not accepted; nothing was sent", isFinal: true);
                 break;
         }
         if (!known.Add(host, port, key, out string error)) say($"warning: the key of {host} could not be remembered: {error}");

@@ -60,6 +60,6 @@ internal static class UserLogin
         const string cure = "; make one with ssh-keygen, load it with ssh-add, or name it with -i";
         throw new UserError(tried == 0
             ? $"{user}@{gateway}: no key to log in with{(why.Length > 0 ? why : cure)}"
-            : $"{user}@{gateway}: permission denied (publickey, {tried} tried){why}; the server's administrator must list your public key for user {user}") { IsFinal = true };
+            : $"{user}@{gateway}: permission denied (publickey, {tried} tried){why}; the server's administrator must list your public key for user {user}", isFinal: true);
     }
 }
