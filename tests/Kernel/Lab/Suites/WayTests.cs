@@ -90,6 +90,18 @@ public sealed class WayTests(KernelTunLab lab) : LabTests(lab), IAsyncLifetime
         Assert.Empty(TlsWitness.Complaints(await tap.StopAsync(), LabFixture.Gateway));
     }
 
+    // A datagram socket may be what carries it, and gets no mark: before anything is opened, and nothing stays blocked.
+    [Fact]
+    public async Task A_connection_that_cannot_be_kept_out_is_refused()
+    {
+        await Lab.StartServerAsync("Permit 10.99.0.0/16");
+        await ConfigAsync("ProxyCommand bash -c 'exec 7<>/dev/udp/10.99.1.1/9; exec socat - TCP:%h:%p'\n");
+        CommandResult result = await Lab.RunAsync("alice", "pvpn", $"alice@{LabFixture.Gateway}", "10.99.0.0/16");
+        Assert.Equal(255, result.ExitCode);
+        Assert.Equal("pvpn: the ProxyCommand's connection to 10.99.1.1 lies within the tunnel's routes and cannot be kept out of it; narrow the destinations, or use Proxy", result.ErrorLines[^1]);
+        Assert.Empty(await Lab.StatusAsync("host"));
+    }
+
     // What carries it belongs to another process: nothing can be done for it but to say so, and nothing leaks.
     [Fact]
     public async Task A_connection_that_cannot_be_found_is_warned_of_and_fails_closed()
