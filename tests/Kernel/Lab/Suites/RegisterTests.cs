@@ -216,15 +216,15 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         _hidden.Kill();
 
         await Lab.StartServerAsync(Allow, "AllowRelay lab-2:443");
-        // Not there, and not looked for anywhere else: not even the hosts file is asked.
+        // Not there: then the name means what the resolver says, as any other name does, and that is judged as ever.
         string file = $"/etc/netns/{Lab.Prefix}gw/hosts";
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        await File.WriteAllTextAsync(file, "10.99.2.2 office lab-2\n");
+        await File.WriteAllTextAsync(file, "10.99.1.1 office\n");
         try
         {
             await Lab.StartServerAsync(Allow, "AllowRelay lab-2:443");
-            Assert.Contains("no server is registered as 'office' at this gateway now", await RefusedAsync("office"), StringComparison.Ordinal);
-            Assert.Contains("no server is registered as 'office' at this gateway now", await RefusedAsync("OFFICE."), StringComparison.Ordinal);
+            Assert.Contains("relaying to office port 443 is not permitted for user alice", await RefusedAsync("office"), StringComparison.Ordinal);
+            Assert.Contains("cannot resolve 'lab-2', and no server is registered under that name now", await RefusedAsync("lab-2"), StringComparison.Ordinal);
         }
         finally
         {
@@ -290,7 +290,7 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         _hidden.Signal("HUP");
         await EventuallyAsync(async () => !(await SessionsAsync()).Contains(" as office", StringComparison.Ordinal), "office is given up");
         Assert.Contains(" as lab-2", await SessionsAsync(), StringComparison.Ordinal);
-        Assert.Contains("no server is registered as 'office'", await RefusedAsync("office"), StringComparison.Ordinal);
+        Assert.Contains("cannot resolve 'office', and no server is registered under that name now", await RefusedAsync("office"), StringComparison.Ordinal);
 
         // Disconnected by the administrator, it is back after a second; stopped, it is gone.
         (await Lab.RunAsync("gw", "pvpn-server", "disconnect", "inner", "--config", $"{Lab.State}/gw/server.conf")).Succeeded();

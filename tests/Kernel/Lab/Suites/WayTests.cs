@@ -109,7 +109,7 @@ public sealed class WayTests(KernelTunLab lab) : LabTests(lab), IAsyncLifetime
         await Lab.StartServerAsync("Permit 10.99.0.0/16");
         await using LabProcess carrier = LabProcess.Start(Lab, "carrier", "alice", "socat", $"UNIX-LISTEN:{Home}/carrier,fork", $"TCP:{LabFixture.Gateway}:443");
         await EventuallyAsync(() => Task.FromResult(File.Exists($"{Home}/carrier")), "the carrier listens");
-        await ConfigAsync($"ProxyCommand socat - UNIX-CONNECT:{Home}/carrier\nServerAliveInterval 1\nServerAliveCountMax 2\n");
+        await ConfigAsync($"ProxyCommand socat - UNIX-CONNECT:{Home}/carrier\nServerAliveInterval 1\nServerAliveCountMax 2\nReconnect no\n");
         await using WireTap tap = await WireTap.StartAsync(Lab);
         await using LabProcess pvpn = LabProcess.Start(Lab, "command", "alice", "pvpn", $"alice@{LabFixture.Gateway}", "10.99.0.0/16");
         await pvpn.ErrorLineContainingAsync("the ProxyCommand has no TCP connection that could be kept out of the tunnel", 30);
