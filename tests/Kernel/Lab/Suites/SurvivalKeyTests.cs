@@ -80,6 +80,30 @@ public sealed class SurvivalKeyTests(KernelTunLab lab) : LabTests(lab)
         Assert.StartsWith(now.Addresses.First(a => !a.Contains(':', StringComparison.Ordinal)) + " ", await TalkAsync("alice", "tcp", LabFixture.Hidden4, "again"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_server_that_forgot_gives_other_addresses_and_nothing_is_in_clear_on_the_way_there()
+    {
+        // There is no room for a second tunnel of hers.
+        await Lab.StartForwarderAsync("MaxTunnelsPerUser 1");
+        await StartAsync();
+        await using WireTap tap = await WireTap.StartOnAsync(Lab, "gw", "wire", "not tcp port 443");
+        await using LabTunnel alice = await Lab.ConnectAsync("alice", Survivor.Quick);
+        await using LabProcess load = LabProcess.Start(Lab, "load", "alice", "load.py", "alices-load", LabFixture.Inner4);
+        await EventuallyAsync(() => Task.FromResult(load.Output.StartsWith("flowing", StringComparison.Ordinal)), "the load flows", 10);
+        Lab.Server!.Signal("KILL");
+        await ForgetAsync();
+        await Lab.StartServerAsync([.. Survivor.Alive, $"LeaseFile {Leases}", "AddressPool 10.77.128.0/24"]);
+        await alice.Process.ErrorLineAsync("pvpn: reconnected to ", 40);
+        await EventuallyAsync(() => Task.FromResult(load.Output.Contains("again", StringComparison.Ordinal)), "the load flows again", 10);
+        TunnelStatus now = Assert.Single(await Lab.StatusAsync("alice"));
+        Assert.Equal("up", now.State);
+        Assert.Contains(now.Addresses, a => a.StartsWith("10.77.128.", StringComparison.Ordinal));
+        Assert.Contains("gave other addresses: ", alice.Process.Error, StringComparison.Ordinal);
+        await load.DisposeAsync();
+        IReadOnlyList<WirePacket> leaked = [.. (await tap.StopAsync()).Where(p => !p.IsLinkHousekeeping)];
+        Assert.True(leaked.Count == 0, $"{leaked.Count} packets in clear, the first: {string.Join("; ", leaked.Take(3))}");
+    }
+
     private Task StartAsync() => Lab.StartServerAsync([.. Survivor.Alive, $"LeaseFile {Leases}"]);
 
     // After a kill: what the server knew of the session is lost.
