@@ -7,7 +7,9 @@ using PersonalVpn.UserAuth;
 namespace PersonalVpn.Server.Register;
 
 /// <summary>The connection in which a registered server takes one caller; its own task ends it once <see cref="Ended"/> is.</summary>
-internal sealed record Callee(RelayEnd End)
+/// <param name="End">The connection.</param>
+/// <param name="Peer">Where it comes from, for the log.</param>
+internal sealed record Callee(RelayEnd End, string Peer)
 {
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

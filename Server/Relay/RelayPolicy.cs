@@ -22,8 +22,6 @@ internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyLis
     {
         string name = host.TrimEnd('.');
         bool byName = IsNamed(name, port);
-        // A registered server's name is nobody else's, also while it is away.
-        if (RegisteredName.IsValid(name)) throw Refused(user, host, port);
         // Who may not go anywhere shall not learn by our resolver what names there are.
         if (never || (!byName && !allowed.Any(r => r.Host is null && r.Port == port))) throw Refused(user, host, port);
         if (!KeyAllows(name, port)) throw Refused(user, host, port);

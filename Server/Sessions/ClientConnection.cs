@@ -151,7 +151,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         server.Registry.AddRelay(session);
         _session = session;
         string name = message.Host.TrimEnd('.').ToLowerInvariant();
-        if (RegisteredName.IsValid(name))
+        if (server.Config.IsReserved(name))
         {
             await CallAsync(name, message.Port, user, policy, control, cancel).ConfigureAwait(false);
             return;

@@ -3,9 +3,8 @@ using System.Net;
 namespace PersonalVpn.UserAuth;
 
 /// <summary>
-/// The name of a server that registers with a gateway: one label of letters, digits and hyphens, at most 63, without a dot. At a
-/// gateway such a name always means a registered server and is never asked of the DNS; a name with a dot, an address, and localhost
-/// never do. So neither can stand in for the other, whoever comes first and whatever is up.
+/// The name of a server that registers with a gateway: one label of letters, digits and hyphens, at most 63, without a dot; no address
+/// and not localhost.
 /// </summary>
 public static class RegisteredName
 {
