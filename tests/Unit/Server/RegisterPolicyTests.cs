@@ -102,16 +102,16 @@ public sealed class RegisterPolicyTests
     {
         ServerConfig config = Read("AllowRegister office Lab-2\nMatch User inner\nAllowRegister vault");
         Assert.Equal([true, true, true, false], new[] { "office", "lab-2", "vault", "gw2" }.Select(config.IsReserved));
-        Assert.Equal(["office"], Names(config, "x", "office", "vault"));
-        Assert.Equal(["vault"], Names(config, "inner", "office", "vault")); // a block wins over the global part
-        Assert.Empty(Names(config, "inner", "gw2"));
+        Assert.Equal(["office"], Granted(config, "x", "office", "vault"));
+        Assert.Equal(["vault"], Granted(config, "inner", "office", "vault")); // a block wins over the global part
+        Assert.Empty(Granted(config, "inner", "gw2"));
         Assert.Empty(UserPolicy.For(config, "inner", AuthorizedKeyOptions.None).Names);
         Assert.False(Read("").IsReserved("office"));
         Assert.Contains("without a dot", Assert.Throws<ConfigurationException>(() => Read("AllowRegister office.example.org")).Message, StringComparison.Ordinal);
         Assert.Contains("needs a name", Assert.Throws<ConfigurationException>(() => Read("AllowRegister")).Message, StringComparison.Ordinal);
     }
 
-    private static IReadOnlyList<string> Names(ServerConfig config, string user, params string[] ofKey) =>
+    private static IReadOnlyList<string> Granted(ServerConfig config, string user, params string[] ofKey) =>
         UserPolicy.For(config, user, AuthorizedKeyOptions.None with { Register = ofKey }).Names;
 
     private static ServerConfig Read(string text) => new ServerConfigReader().Build(KeywordFile.Parse("test", text));
