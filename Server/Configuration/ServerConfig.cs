@@ -34,6 +34,10 @@ internal sealed record UserSettings
     public IReadOnlyList<IpPrefix>? Routes { get; init; }
     public IReadOnlyList<PermitRule>? Permits { get; init; }
     public IReadOnlyList<RelayRule>? AllowRelay { get; init; }
+
+    /// <summary>Names (lower case) under which the user's servers may register here.</summary>
+    public IReadOnlyList<string>? AllowRegister { get; init; }
+
     public IpPrefix? AddressPool { get; init; }
     public int? MaxSessionsPerUser { get; init; }
 }
@@ -99,6 +103,12 @@ internal sealed record ServerConfig
     public UserSettings Default { get; init; } = new();
 
     public IReadOnlyList<MatchBlock> Matches { get; init; } = [];
+
+    /// <summary>
+    /// Whether a name (lower case) is that of a server that registers here, for whomever: it is never looked up, also while no server has
+    /// it. Every other name is never a registered one. So nobody can put a host in a server's place, or a server in a host's.
+    /// </summary>
+    public bool IsReserved(string name) => Matches.Select(m => m.Settings).Prepend(Default).Any(s => s.AllowRegister?.Contains(name) == true);
 
     /// <summary>Whether somebody gets somewhere without naming it: a route for a tunnel, or a place for a chain.</summary>
     public bool IsOfUse => Matches.Select(m => m.Settings).Prepend(Default).Any(s => s.Routes is { Count: > 0 } || s.AllowRelay is { Count: > 0 });

@@ -16,12 +16,12 @@ internal sealed class ServerConfigReader
     private static readonly string[] GlobalKeywords =
     [
         "ListenAddress", "Port", "HostKey", "Certificate", "AuthorizedKeysFile", "AddressPool", "AddressPool6", "Route", "Permit", "Egress",
-        "AllowRelay", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
+        "AllowRelay", "AllowRegister", "ClientAliveInterval", "ClientAliveCountMax", "LoginGraceTime", "MaxSessions", "MaxSessionsPerUser", "MaxStartups",
         "ControlSocket", "Banner", "LogLevel", "Inject", "StrictModes", "TicketLifetime", "LeaseFile", "WebRoot", "Register", "RegisterKnownHosts",
         "RegisterIdentity", "Match", "Include",
     ];
 
-    private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AddressPool", "MaxSessionsPerUser", "Include"];
+    private static readonly string[] MatchKeywords = ["Route", "Permit", "AllowRelay", "AllowRegister", "AddressPool", "MaxSessionsPerUser", "Include"];
 
     private readonly HashSet<string> _seen = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<MatchBlock> _matches = [];
@@ -121,6 +121,7 @@ internal sealed class ServerConfigReader
                 : now with { Routes = [.. now.Routes ?? [], line.Prefix()] },
             "permit" => now with { Permits = [.. now.Permits ?? [], PermitRule.Parse(line)] },
             "allowrelay" => now with { AllowRelay = [.. now.AllowRelay ?? [], .. line.Words.Select(w => RelayRule.Parse(line, w))] },
+            "allowregister" => now with { AllowRegister = [.. now.AllowRegister ?? [], .. Names(line)] },
             "maxsessionsperuser" => now with { MaxSessionsPerUser = now.MaxSessionsPerUser ?? line.Number(1, 100_000) },
             "addresspool" when _block >= 0 => now with { AddressPool = now.AddressPool ?? Pool(line, v6: false) },
             _ => null,
@@ -189,6 +190,9 @@ internal sealed class ServerConfigReader
             ? _config with { StartupsFrom = n[0], StartupsRate = n[1], MaxStartups = n[2] }
             : throw line.Error($"'{line.Value}' is neither a number nor start:rate:full (as 10:30:100)");
     }
+
+    private static List<string> Names(KeywordLine line) => line.Words.Length == 0 ? throw line.Error("needs a name")
+        : [.. line.Words.Select(w => RegisteredName.TryParse(w, out string name, out string error) ? name : throw line.Error(error))];
 
     private static IpPrefix Pool(KeywordLine line, bool v6)
     {

@@ -25,6 +25,7 @@ internal sealed class UserPolicy
         _permits = [.. settings.Permits ?? [.. routes.Select(PermitRule.All)]];
         _keyPermits = options.Permit is null ? null
             : [.. options.Permit.Select(p => new PermitRule(new IpPrefix(IpAddr.From(p.Network.BaseAddress), p.Network.PrefixLength), p.FirstPort, p.LastPort))];
+        Names = [.. (settings.AllowRegister ?? []).Intersect(options.Register ?? [])];
         Relay = new RelayPolicy(settings.AllowRelay ?? [], options.Relay, options.NoRelay);
         PushedRoutes = _keyPermits is null ? routes : [.. routes.SelectMany(r => _keyPermits.Select(k => Common(r, k.Destination)).OfType<IpPrefix>()).Distinct()];
     }
@@ -33,6 +34,9 @@ internal sealed class UserPolicy
 
     /// <summary>Where chained connections may go.</summary>
     public RelayPolicy Relay { get; }
+
+    /// <summary>Names under which a server that logs in with this key may be reached through this one: the file and the key must both say so.</summary>
+    public IReadOnlyList<string> Names { get; }
 
     public int MaxSessionsPerUser { get; }
     public IpAddr? FixedV4 { get; }
@@ -81,6 +85,7 @@ internal sealed class UserPolicy
         Routes = over.Routes ?? under.Routes,
         Permits = over.Permits ?? under.Permits,
         AllowRelay = over.AllowRelay ?? under.AllowRelay,
+        AllowRegister = over.AllowRegister ?? under.AllowRegister,
         AddressPool = over.AddressPool ?? under.AddressPool,
         MaxSessionsPerUser = over.MaxSessionsPerUser ?? under.MaxSessionsPerUser,
     };

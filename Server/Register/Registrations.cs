@@ -7,7 +7,9 @@ using PersonalVpn.UserAuth;
 namespace PersonalVpn.Server.Register;
 
 /// <summary>The connection in which a registered server takes one caller; its own task ends it once <see cref="Ended"/> is.</summary>
-internal sealed record Callee(RelayEnd End)
+/// <param name="End">The connection.</param>
+/// <param name="Peer">Where it comes from, for the log.</param>
+internal sealed record Callee(RelayEnd End, string Peer)
 {
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -59,12 +61,6 @@ internal sealed class Registrations
             tell();
             _byName[session.Registers!] = new Holder(session, key);
         }
-    }
-
-    /// <summary>Is a server registered under this name (lower case) now?</summary>
-    public bool Has(string name)
-    {
-        lock (_gate) return _byName.ContainsKey(name);
     }
 
     /// <summary>The name of a session that ended, if it has one, is nobody's.</summary>

@@ -30,7 +30,7 @@ internal sealed class RelayPolicy(IReadOnlyList<RelayRule> allowed, IReadOnlyLis
         try { found = IPAddress.TryParse(name, out IPAddress? literal) ? [literal] : await LookUpAsync(name, cancel).ConfigureAwait(false); }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
-            throw byName ? new SessionRefusedException(CloseReason.Unreachable, $"this gateway cannot resolve '{name}', and no server is registered under that name now") : Refused(user, host, port);
+            throw byName ? new SessionRefusedException(CloseReason.Unreachable, $"this gateway cannot resolve '{name}'") : Refused(user, host, port);
         }
         HashSet<IPAddress> own = [.. NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => Plain(a.Address))];
         List<IPEndPoint> permitted = [.. found.Select(Plain).Where(a => !IsNear(IpAddr.From(a)) && !own.Contains(a) && (byName || ByNetwork(IpAddr.From(a), port))).Distinct().Select(a => new IPEndPoint(a, port))];

@@ -13,11 +13,10 @@ internal sealed partial class ClientConnection
     // True when the connection is a server's, and what it asked for is done.
     private async Task<bool> OpenForServerAsync(FrameType asked, byte[] body, LoggedIn who, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport, CancellationToken cancel)
     {
-        IReadOnlyList<string>? names = who.Key.Options.Register;
         switch (asked)
         {
             case FrameType.Register:
-                RegisterAs(RegisterMessage.Decode(body).Name, names, who, policy, control, tls, transport);
+                RegisterAs(RegisterMessage.Decode(body).Name, who, policy, control, tls, transport);
                 return true;
             case FrameType.Accept:
                 // Not counted: it is the other end of a relay that is, and there are no more of them than calls.
@@ -26,22 +25,22 @@ internal sealed partial class ClientConnection
                 if (!control.Buffer.IsEmpty) throw new ProtocolException("bytes after ACCEPT before RELAYED");
                 await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
                 RelaySocket.KeepAlive(transport.Socket);
-                var callee = new Callee(new RelayEnd(tls, transport));
+                var callee = new Callee(new RelayEnd(tls, transport), _peer);
                 if (!answer.TrySetResult(callee)) throw new SessionRefusedException(CloseReason.Normal, "who asked for this server has gone");
                 _callee = callee;
                 return true;
             // Least of all rights: what lies on a machine without a passphrase opens no way into the networks here.
             default:
-                return names is null ? false : throw new SessionRefusedException(CloseReason.NotPermitted, $"this key is a server's (register= in authorized_keys) and opens neither tunnels nor relays; use another key of user {who.User}");
+                return who.Key.Options.Register is null ? false : throw new SessionRefusedException(CloseReason.NotPermitted, $"this key is a server's (register= in authorized_keys) and opens neither tunnels nor relays; use another key of user {who.User}");
         }
     }
 
-    private void RegisterAs(string text, IReadOnlyList<string>? permitted, LoggedIn who, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport)
+    private void RegisterAs(string text, LoggedIn who, UserPolicy policy, ControlChannel control, SslStream tls, NonBlockingStream transport)
     {
         string name = text.ToLowerInvariant();
         var session = _session = new Session(id, who.User, _peer, policy, tls, transport) { Registers = name, Lease = who.Lease };
-        if (permitted is null || !permitted.Contains(name))
-            throw new SessionRefusedException(CloseReason.NotPermitted, $"this key may not register the name '{Tunnel.Diagnostics.StderrLoggerProvider.OneLine(text)}' for user {who.User}; the administrator of this gateway can allow it (register= in authorized_keys)");
+        if (!policy.Names.Contains(name))
+            throw new SessionRefusedException(CloseReason.NotPermitted, $"this key of user {who.User} may not register the name '{Tunnel.Diagnostics.StderrLoggerProvider.OneLine(text)}'; the administrator of this gateway can allow it (AllowRegister in server.conf, register= in authorized_keys)");
         if (!control.Buffer.IsEmpty) throw new ProtocolException("bytes after REGISTER before REGISTERED");
         // From here on everything is sent by the session, one frame at a time: callers may be announced at once.
         if (server.Registry.Register(session, who.Key.PublicKey, () => session.SendControl(RegisteredMessage.Encode())) is { } old)
@@ -55,7 +54,7 @@ internal sealed partial class ClientConnection
         policy.Relay.CheckRegistered(user, name, port);
         _called = await server.Registry.Names.CallAsync(name, cancel).ConfigureAwait(false);
         await control.SendAsync(RelayedMessage.Encode(), cancel).ConfigureAwait(false);
-        LogRelayed(id, user, _peer, $"{name}:{port}", $"registered, from {_called.End.Transport.Socket.RemoteEndPoint}");
+        LogRelayed(id, user, _peer, $"{name}:{port}", $"registered, from {_called.Peer}");
         if (!control.Buffer.IsEmpty) throw new ProtocolException("bytes after RELAY before RELAYED");
     }
 

@@ -156,8 +156,7 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
         server.Registry.AddRelay(session);
         _session = session;
         string name = message.Host.TrimEnd('.').ToLowerInvariant();
-        // A server that registered comes before one of that name elsewhere: the key's line in authorized_keys gave it the name.
-        if (server.Registry.Names.Has(name))
+        if (server.Config.IsReserved(name))
         {
             await CallAsync(name, message.Port, who.User, policy, control, cancel).ConfigureAwait(false);
             return;

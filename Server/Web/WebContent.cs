@@ -27,11 +27,32 @@ internal static class WebContent
 
     private static readonly Dictionary<string, string> Types = new(StringComparer.OrdinalIgnoreCase)
     {
-        [".html"] = Html, [".htm"] = Html, [".css"] = "text/css; charset=utf-8", [".js"] = "text/javascript; charset=utf-8", [".mjs"] = "text/javascript; charset=utf-8",
-        [".txt"] = Text, [".md"] = Text, [".csv"] = "text/csv; charset=utf-8", [".json"] = "application/json", [".xml"] = "application/xml", [".pdf"] = "application/pdf",
-        [".png"] = "image/png", [".jpg"] = "image/jpeg", [".jpeg"] = "image/jpeg", [".gif"] = "image/gif", [".webp"] = "image/webp", [".svg"] = "image/svg+xml", [".ico"] = "image/x-icon",
-        [".woff"] = "font/woff", [".woff2"] = "font/woff2", [".wasm"] = "application/wasm", [".mp4"] = "video/mp4", [".webm"] = "video/webm", [".mp3"] = "audio/mpeg",
-        [".gz"] = "application/gzip", [".zip"] = "application/zip",
+        [".html"] = Html,
+        [".htm"] = Html,
+        [".css"] = "text/css; charset=utf-8",
+        [".js"] = "text/javascript; charset=utf-8",
+        [".mjs"] = "text/javascript; charset=utf-8",
+        [".txt"] = Text,
+        [".md"] = Text,
+        [".csv"] = "text/csv; charset=utf-8",
+        [".json"] = "application/json",
+        [".xml"] = "application/xml",
+        [".pdf"] = "application/pdf",
+        [".png"] = "image/png",
+        [".jpg"] = "image/jpeg",
+        [".jpeg"] = "image/jpeg",
+        [".gif"] = "image/gif",
+        [".webp"] = "image/webp",
+        [".svg"] = "image/svg+xml",
+        [".ico"] = "image/x-icon",
+        [".woff"] = "font/woff",
+        [".woff2"] = "font/woff2",
+        [".wasm"] = "application/wasm",
+        [".mp4"] = "video/mp4",
+        [".webm"] = "video/webm",
+        [".mp3"] = "audio/mpeg",
+        [".gz"] = "application/gzip",
+        [".zip"] = "application/zip",
     };
 
     /// <summary>The answer to GET of a path.</summary>

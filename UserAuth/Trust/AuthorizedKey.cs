@@ -36,8 +36,8 @@ public sealed record AuthorizedKeyOptions
     public IReadOnlyList<RelayTarget>? Relay { get; init; }
 
     /// <summary>
-    /// <c>register=</c>: names (lower case) under which a server with this key may be reached through this one. Null = none: of all
-    /// options this alone permits something, and the key is good for nothing else then.
+    /// <c>register=</c>: names (lower case) under which a server with this key may be reached through this one, to be intersected with
+    /// what the server allows. Null = none. With it the key is good for nothing else.
     /// </summary>
     public IReadOnlyList<string>? Register { get; init; }
 

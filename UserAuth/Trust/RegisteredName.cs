@@ -3,8 +3,8 @@ using System.Net;
 namespace PersonalVpn.UserAuth;
 
 /// <summary>
-/// The name of a server that registers with a gateway: one label of letters, digits and hyphens, at most 63, without a dot. A
-/// name with a dot, an address, and localhost never mean one: nobody can register in the place of those.
+/// The name of a server that registers with a gateway: one label of letters, digits and hyphens, at most 63, without a dot; no address
+/// and not localhost.
 /// </summary>
 public static class RegisteredName
 {

@@ -1,7 +1,7 @@
+using PersonalVpn.Server;
 using PersonalVpn.Server.Configuration;
 using PersonalVpn.Server.Register;
 using PersonalVpn.Server.Relay;
-using PersonalVpn.Server.Sessions;
 using PersonalVpn.Tunnel.Configuration;
 using PersonalVpn.UserAuth;
 using Xunit;
@@ -90,15 +90,29 @@ public sealed class RegisterPolicyTests
     [InlineData("office:443", "other", false, "office", 443, false)]
     [InlineData("other:443", "office", false, "office", 443, false)]
     [InlineData("office:443", null, true, "office", 443, false)]
-    public async Task Who_may_ask_for_a_name(string allowed, string? ofKey, bool never, string name, ushort port, bool permitted)
+    public void Who_may_ask_for_a_name(string allowed, string? ofKey, bool never, string name, ushort port, bool permitted)
     {
         var policy = new RelayPolicy([RelayRule.Parse(KeywordFile.Parse("test", "AllowRelay " + allowed)[0], allowed)], ofKey is null ? null : [new RelayTarget(ofKey, 443)], never);
         Exception? refused = Record.Exception(() => policy.CheckRegistered("alice", name, port));
         Assert.Equal(permitted, refused is null);
-        // And never by the DNS, whatever is permitted.
-        await Assert.ThrowsAsync<SessionRefusedException>(() => policy.ResolveAsync("alice", name, port, CancellationToken.None));
-        await Assert.ThrowsAsync<SessionRefusedException>(() => policy.ResolveAsync("alice", name + ".", port, CancellationToken.None));
     }
+
+    [Fact]
+    public void Names_are_reserved_for_whomever_and_granted_by_file_and_key()
+    {
+        ServerConfig config = Read("AllowRegister office Lab-2\nMatch User inner\nAllowRegister vault");
+        Assert.Equal([true, true, true, false], new[] { "office", "lab-2", "vault", "gw2" }.Select(config.IsReserved));
+        Assert.Equal(["office"], Granted(config, "x", "office", "vault"));
+        Assert.Equal(["vault"], Granted(config, "inner", "office", "vault")); // a block wins over the global part
+        Assert.Empty(Granted(config, "inner", "gw2"));
+        Assert.Empty(UserPolicy.For(config, "inner", AuthorizedKeyOptions.None).Names);
+        Assert.False(Read("").IsReserved("office"));
+        Assert.Contains("without a dot", Assert.Throws<ConfigurationException>(() => Read("AllowRegister office.example.org")).Message, StringComparison.Ordinal);
+        Assert.Contains("needs a name", Assert.Throws<ConfigurationException>(() => Read("AllowRegister")).Message, StringComparison.Ordinal);
+    }
+
+    private static IReadOnlyList<string> Granted(ServerConfig config, string user, params string[] ofKey) =>
+        UserPolicy.For(config, user, AuthorizedKeyOptions.None with { Register = ofKey }).Names;
 
     private static ServerConfig Read(string text) => new ServerConfigReader().Build(KeywordFile.Parse("test", text));
 }

@@ -9,7 +9,7 @@ namespace PersonalVpn.Kernel.Lab.Suites;
 [Collection(KernelTun.Name)]
 public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifetime, IDisposable
 {
-    private const string Allow = "AllowRelay office:443";
+    private static readonly string[] Allow = ["AllowRegister office lab-2", "AllowRelay office:443"];
 
     private HiddenServer _hidden = null!;
 
@@ -104,13 +104,18 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         await Lab.StartServerAsync(Allow);
         _hidden.Permit("inner", "");
         _hidden.Start();
-        int at = _hidden.Wait("not registered as 'office' at 10.98.50.1: the gateway says: this key may not register the name 'office' for user inner");
+        int at = _hidden.Wait("not registered as 'office' at 10.98.50.1: the gateway says: this key of user inner may not register the name 'office'");
         await Lab.Server!.ErrorLineContainingAsync("user inner from 10.98.50.2");
-        await Lab.Server.ErrorLineContainingAsync("this key may not register the name 'office'");
+        await Lab.Server.ErrorLineContainingAsync("may not register the name 'office'");
         _hidden.Permit("inner", "register=\"another\" ");
         await Task.Delay(5000); // a few tries more, and not one line more
         Assert.DoesNotContain("not registered", _hidden.Log[at..], StringComparison.Ordinal);
         _hidden.Permit("inner", "register=\"office\" ");
+        at = _hidden.Wait("registered as 'office' at", at, 30_000);
+        // The key alone, which may lie in a user's own home, gives no name.
+        await Lab.StartServerAsync("AllowRelay office:443");
+        at = _hidden.Wait("this key of user inner may not register the name 'office'", at, 30_000);
+        await Lab.StartServerAsync(Allow);
         at = _hidden.Wait("registered as 'office' at", at, 30_000);
         _hidden.Kill();
         File.Delete(Path.Combine(Lab.State, "gw", "authorized_keys", "inner"));
@@ -209,22 +214,26 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
     public async Task Who_may_ask_for_it()
     {
         string hosts = Path.Combine(Lab.State, "gw", "authorized_keys", "alice"), line = await File.ReadAllTextAsync(hosts);
-        await Lab.StartServerAsync("AllowRelay 0.0.0.0/0:443", "AllowRelay office.example.org:443");
+        await Lab.StartServerAsync("AllowRegister office", "AllowRelay 0.0.0.0/0:443", "AllowRelay office.example.org:443");
         _hidden.Start();
         _hidden.Wait("registered as 'office'");
         Assert.Contains("relaying to office port 443 is not permitted for user alice", await RefusedAsync("office"), StringComparison.Ordinal);
         _hidden.Kill();
 
-        await Lab.StartServerAsync(Allow, "AllowRelay lab-2:443");
-        // Not there: then the name means what the resolver says, as any other name does, and that is judged as ever.
+        await Lab.StartServerAsync([.. Allow, "AllowRelay lab-2:443"]);
+        // Not there, and not looked for anywhere else: not even the hosts file is asked.
         string file = $"/etc/netns/{Lab.Prefix}gw/hosts";
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         await File.WriteAllTextAsync(file, "10.99.1.1 office\n");
         try
         {
-            await Lab.StartServerAsync(Allow, "AllowRelay lab-2:443");
-            Assert.Contains("relaying to office port 443 is not permitted for user alice", await RefusedAsync("office"), StringComparison.Ordinal);
-            Assert.Contains("cannot resolve 'lab-2', and no server is registered under that name now", await RefusedAsync("lab-2"), StringComparison.Ordinal);
+            await Lab.StartServerAsync([.. Allow, "AllowRelay lab-2:443"]);
+            Assert.Contains("no server is registered as 'office' at this gateway now", await RefusedAsync("office"), StringComparison.Ordinal);
+            Assert.Contains("no server is registered as 'office' at this gateway now", await RefusedAsync("OFFICE."), StringComparison.Ordinal);
+            // The witness: a name that is not reserved is looked up, and leads to the web server there.
+            await Lab.StartServerAsync("AllowRegister lab-2", "AllowRelay office:80");
+            Assert.Contains("no TLS 1.3 handshake", await RefusedAsync("office:80"), StringComparison.Ordinal);
+            await Lab.StartServerAsync([.. Allow, "AllowRelay lab-2:443"]);
         }
         finally
         {
@@ -290,7 +299,7 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         _hidden.Signal("HUP");
         await EventuallyAsync(async () => !(await SessionsAsync()).Contains(" as office", StringComparison.Ordinal), "office is given up");
         Assert.Contains(" as lab-2", await SessionsAsync(), StringComparison.Ordinal);
-        Assert.Contains("cannot resolve 'office', and no server is registered under that name now", await RefusedAsync("office"), StringComparison.Ordinal);
+        Assert.Contains("no server is registered as 'office'", await RefusedAsync("office"), StringComparison.Ordinal);
 
         // Disconnected by the administrator, it is back after a second; stopped, it is gone.
         (await Lab.RunAsync("gw", "pvpn-server", "disconnect", "inner", "--config", $"{Lab.State}/gw/server.conf")).Succeeded();
@@ -313,6 +322,46 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         _hidden.Wait("registered as 'office' at", at, 30_000);
         await WorksAsync();
     }
+
+    [Fact]
+    public async Task Callers_who_say_nonsense_or_leave_cost_nobody_anything()
+    {
+        await Lab.StartServerAsync([.. Allow, "MaxSessionsPerUser 40"]);
+        _hidden.Start();
+        int at = _hidden.Wait("registered as 'office'");
+        await WorksAsync();
+        await using LabProcess bob = Chain("bob", "office");
+        await bob.ErrorLineAsync("pvpn: connected", 30);
+        await Task.Delay(500);
+        (int here, int there) = (Sockets(Lab.Server!.Id), Sockets(_hidden.Pid));
+        string key = $"{Lab.State}/home/alice/.ssh/id_rsa";
+        for (int round = 0; round < 5; round++)
+        {
+            List<RawLogin> callers = [];
+            for (int i = 0; i < 12; i++)
+            {
+                RawLogin caller = await RawLogin.OpenAsync(Lab, "alice", key);
+                callers.Add(caller);
+                await caller.Control.SendAsync(new RelayMessage("office", 443).Encode(), default);
+                // A third leaves before the answer, a third after it, a third says what is no TLS to the server behind.
+                if (i % 3 == 0) continue;
+                await caller.NextAsync(FrameType.Relayed);
+                if (i % 3 == 1) await caller.Control.SendAsync(Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\n\r\n"), default);
+            }
+            callers.ForEach(c => c.Dispose());
+        }
+        await TalkAsync("bob", "tcp", HiddenServer.Far, "bob is not disturbed");
+        await EventuallyAsync(async () => (await SessionsAsync()).Split('\n').Count(l => l.Contains(" to office", StringComparison.Ordinal)) == 1, "the relays' ends", 15);
+        await EventuallyAsync(() => Task.FromResult(Sockets(Lab.Server!.Id) <= here && Sockets(_hidden.Pid) <= there), "no socket is left open", 15);
+        Assert.DoesNotContain("not registered", _hidden.Log[at..], StringComparison.Ordinal);
+        await WorksAsync();
+
+        // The server dies under a relay: the relay ends, the name is free.
+        _hidden.Kill();
+        await EventuallyAsync(async () => !(await SessionsAsync()).Contains("office", StringComparison.Ordinal), "the relay and the registration end");
+    }
+
+    private static int Sockets(int pid) => Directory.GetFileSystemEntries($"/proc/{pid}/fd").Count(f => new FileInfo(f).LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true);
 
     private async Task WorksAsync()
     {
