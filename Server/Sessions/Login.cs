@@ -45,7 +45,16 @@ internal static class Login
                 ? ByKey(server, AuthMessage.Decode(body), hello.User, challenge, peer, connection)
                 : ByTicket(server, ResumeMessage.Decode(body), hello.User, challenge, peer, connection);
             if (who is null) await UserAuthenticator.HoldBackAsync(start, cancel).ConfigureAwait(false);
-            await control.SendAsync(new AuthResultMessage(who is not null, (byte)left).Encode(), cancel).ConfigureAwait(false);
+            try
+            {
+                await control.SendAsync(new AuthResultMessage(who is not null, (byte)left).Encode(), cancel).ConfigureAwait(false);
+            }
+            catch when (who is not null)
+            {
+                // Nobody but this knows of the lease yet: it would be this connection's, with its addresses, for as long as the server runs.
+                server.Registry.Abandon(who.Lease, connection, over: !who.Resumed);
+                throw;
+            }
             if (who is not null) return who;
             refused(StderrLoggerProvider.OneLine(hello.User), refusal);
         }
