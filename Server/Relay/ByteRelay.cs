@@ -22,6 +22,9 @@ internal sealed record RelayEnd(Stream Stream, NonBlockingStream Transport)
 /// </summary>
 internal sealed class ByteRelay(RelayEnd client, RelayEnd target, EventLoop loop, SessionCounters counters)
 {
+    /// <summary>How long one direction may stay silent once the other has ended.</summary>
+    public TimeSpan AloneTime { get; init; } = TimeSpan.FromSeconds(60);
+
     private const int BufferBytes = 64 * 1024;
     private const int MaxPending = 256 * 1024;
 
@@ -44,7 +47,30 @@ internal sealed class ByteRelay(RelayEnd client, RelayEnd target, EventLoop loop
             await Task.WhenAll(up, down).ConfigureAwait(false);
             return failure;
         }
-        return await (first == up ? down : up).ConfigureAwait(false) ?? "both sides ended";
+        Task<string?> other = first == up ? down : up;
+        if (await EndsAsync(other).ConfigureAwait(false)) return await other.ConfigureAwait(false) ?? "both sides ended";
+        client.Transport.Socket.Shutdown();
+        target.Transport.Socket.Shutdown();
+        await other.ConfigureAwait(false);
+        return "one side ended, and the other had nothing more to say";
+    }
+
+    // A next gateway that never ends its side would keep a session of a user's who has long gone, until the user has no more of them.
+    private async Task<bool> EndsAsync(Task other)
+    {
+        while (true)
+        {
+            long moved = counters.BytesIn + counters.BytesOut;
+            try
+            {
+                await other.WaitAsync(AloneTime).ConfigureAwait(false);
+                return true;
+            }
+            catch (TimeoutException)
+            {
+                if (moved == counters.BytesIn + counters.BytesOut) return false;
+            }
+        }
     }
 
     // Null when the direction ended in order.
