@@ -18,7 +18,8 @@ internal sealed record OpenedTunnel(ConfigMessage Config, IReadOnlyList<IpPrefix
 /// <param name="name">What pvpnd and the user call the gateway.</param>
 /// <param name="destinations">What the user wants; none: what the server pushes.</param>
 /// <param name="messages">For warnings and details.</param>
-internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<IpPrefix> destinations, Messages messages)
+/// <param name="carried">What a tunnel carries whose place this one takes; none: it takes nobody's.</param>
+internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<IpPrefix> destinations, Messages messages, IReadOnlyList<IpPrefix>? carried = null)
 {
     /// <summary>Both.</summary>
     /// <param name="forwarder">Holds the tunnel from then on.</param>
@@ -32,6 +33,9 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
             config ??= await AskAsync(avoid, cancel).ConfigureAwait(false);
             IReadOnlyList<IpPrefix> routes = Usable(config);
             if (routes.Count == 0) throw new UserError($"{name} pushes no route that this tunnel's addresses can use; name a destination, or ask its administrator");
+            // What it did not carry would go in the clear, and nobody would notice.
+            if (Left(routes, [.. destinations, .. carried ?? []]) is { } left)
+                throw new UserError($"{name} does not carry {left}, which was asked for or carried before; name destinations that it carries, or ask its administrator");
             if (avoid.Count == 0) arrival.Connection.Way.BeforeOpening(forwarder, routes, messages.Say);
             try
             {
@@ -60,6 +64,10 @@ internal sealed class TunnelOpener(Arrival arrival, string name, IReadOnlyList<I
         while (type == FrameType.Packet);
         return ConfigMessage.Decode(body);
     }
+
+    /// <summary>The first of the destinations that routes leave in the clear; null when there is none. A whole family carried closes the other one.</summary>
+    public static IpPrefix? Left(IReadOnlyList<IpPrefix> routes, IReadOnlyList<IpPrefix> wanted) =>
+        wanted.Where(w => !routes.Any(r => r.Contains(w) || (r.IsDefault && r.IsV6 != w.IsV6))).Select(w => (IpPrefix?)w).FirstOrDefault();
 
     private OpenedTunnel Open(ForwarderClient forwarder, ConfigMessage config, IReadOnlyList<IpPrefix> routes)
     {

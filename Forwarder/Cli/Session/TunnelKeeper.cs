@@ -123,7 +123,7 @@ internal sealed class TunnelKeeper(string gateway, IReadOnlyList<IpPrefix> desti
 
     private ConfigMessage Open(Arrival arrival) => arrival.Login.Then($"opening the tunnel to {arrival.Last.Name}", () => Opener(arrival).AskAsync([], CancellationToken.None));
 
-    private TunnelOpener Opener(Arrival arrival) => new(arrival, gateway, destinations, messages);
+    private TunnelOpener Opener(Arrival arrival, IReadOnlyList<IpPrefix>? carried = null) => new(arrival, gateway, destinations, messages, carried);
 
     private void Resume(Return back)
     {
@@ -144,11 +144,12 @@ internal sealed class TunnelKeeper(string gateway, IReadOnlyList<IpPrefix> desti
     // Another server, or one that forgot us: a tunnel with other addresses takes the place of this one, which blocks until it stands.
     private void Rebuild(Return back)
     {
+        IReadOnlyList<IpPrefix> carried = Held.Tunnel.Routes;
         Forget(ref _held);
         ForwarderClient forwarder = ForwarderClient.Connect(config.ForwarderSocket);
         try
         {
-            OpenedTunnel tunnel = back.Arrival.Login.Then($"opening the tunnel to {gateway}", () => OpenAgainAsync(forwarder, back));
+            OpenedTunnel tunnel = back.Arrival.Login.Then($"opening the tunnel to {gateway}", () => OpenAgainAsync(forwarder, back, carried));
             Hold(forwarder, tunnel);
             messages.Say($"{gateway} gave other addresses: {Addresses(tunnel.Config)}; connections that stood in the tunnel are broken");
         }
@@ -159,13 +160,13 @@ internal sealed class TunnelKeeper(string gateway, IReadOnlyList<IpPrefix> desti
         }
     }
 
-    private async Task<OpenedTunnel> OpenAgainAsync(ForwarderClient forwarder, Return back)
+    private async Task<OpenedTunnel> OpenAgainAsync(ForwarderClient forwarder, Return back, IReadOnlyList<IpPrefix> carried)
     {
         for (int left = 20; ; left--)
         {
             try
             {
-                return await Opener(back.Arrival).OpenAsync(forwarder, back.Config, CancellationToken.None).ConfigureAwait(false);
+                return await Opener(back.Arrival, carried).OpenAsync(forwarder, back.Config, CancellationToken.None).ConfigureAwait(false);
             }
             catch (ForwarderRefusedException e) when (e.Code == ForwarderError.TooManyTunnels && left > 0)
             {
