@@ -64,7 +64,12 @@ internal sealed partial class LeaseFile : IDisposable
         if (_file is not null) File.SetLastWriteTimeUtc(_file.SafeFileHandle, DateTime.UtcNow);
     });
 
-    public void Dispose() => _file?.Dispose();
+    // A timer or a connection that ends may still want to write something down.
+    public void Dispose()
+    {
+        _file?.Dispose();
+        _file = null;
+    }
 
     private static FileStreamOptions Options(FileMode mode) =>
         new() { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, UnixCreateMode = OwnerOnly, BufferSize = 0 };

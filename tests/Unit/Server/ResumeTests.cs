@@ -235,6 +235,17 @@ public sealed class ResumeTests : IDisposable
         Assert.Contains("chmod 600", said, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_is_written_down_after_the_end_goes_nowhere()
+    {
+        SessionRegistry registry = Registry(out ServerConfig config, Kept());
+        Session session = Open(registry, config, 1, "alice");
+        registry.Dispose();
+        // The timer's last round, and a connection that ends after it: neither may throw.
+        registry.Touch();
+        registry.Remove(session);
+    }
+
     // True when a server gets the file.
     private bool Opens(out string said)
     {
