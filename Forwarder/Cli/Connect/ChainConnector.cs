@@ -71,11 +71,7 @@ internal sealed class ChainConnector(IReadOnlyList<IReadOnlyList<Hop>> chains, L
     public void Abort()
     {
         _aborted = true;
-        try { _current?.Socket.Shutdown(); }
-        catch (ObjectDisposedException)
-        {
-            // It has failed by itself meanwhile.
-        }
+        if (_current is { } current) GatewayConnection.Shut(current.Socket);
     }
 
     private Arrival Connect(IReadOnlyList<Hop> chain, ForwarderClient forwarder, ref bool reached)

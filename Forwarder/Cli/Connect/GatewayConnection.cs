@@ -98,7 +98,7 @@ internal sealed class GatewayConnection : IDisposable
         var loop = new EventLoop(e => made?.LoopFailed?.Invoke(e));
         loop.Start("packets");
         var transport = new NonBlockingStream(socket, loop);
-        using var limit = new Timer(_ => socket.Shutdown(), null, timeout, Timeout.InfiniteTimeSpan);
+        using var limit = new Timer(_ => Shut(socket), null, timeout, Timeout.InfiniteTimeSpan);
         try
         {
             SslStream tls = Handshake(transport, host, port, observer);
@@ -112,6 +112,16 @@ internal sealed class GatewayConnection : IDisposable
             loop.Dispose();
             if (trouble is not null) throw new UserError(trouble);
             throw;
+        }
+    }
+
+    /// <summary>Breaks whatever waits. For timers: what they let out ends the process, and the socket may have been closed at the same moment.</summary>
+    public static void Shut(LinuxSocket socket)
+    {
+        try { socket.Shutdown(); }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // It has ended by itself meanwhile.
         }
     }
 

@@ -44,7 +44,7 @@ internal sealed class HopLogin(Hop hop, GatewayConnection connection, LoginMemor
     private ServerWait Limit(string step, string late) => new(messages.Step(step), hop.Config.ConnectTimeout, () =>
     {
         _late = late;
-        connection.Socket.Shutdown();
+        GatewayConnection.Shut(connection.Socket);
     });
 
     private void Guard(Func<Task> action)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using PersonalVpn.Cli.Connect;
 using PersonalVpn.Linux;
 
 namespace PersonalVpn.Cli.Session;
@@ -88,11 +89,7 @@ internal sealed class KeepAlive : IDisposable
     private void GiveUp(string reason)
     {
         Reason ??= reason;
-        try { _socket.Shutdown(); }
-        catch (ObjectDisposedException)
-        {
-            // It ended by itself meanwhile.
-        }
+        GatewayConnection.Shut(_socket);
     }
 
     private static string Silent(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"no sign of life for {time.TotalSeconds:0} s");
