@@ -203,7 +203,20 @@ internal sealed partial class ServerDaemon : IDisposable
             lower.Dispose();
             return;
         }
-        _ = Task.Run(() => connection.RunAsync(() => _startups.Leave(id)));
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await connection.RunAsync(() => _startups.Leave(id)).ConfigureAwait(false);
+            }
+            catch (LinuxException e)
+            {
+                // The kernel has no room to watch one more: it ends before it began, and its place is free again.
+                _startups.Leave(id);
+                lower.Dispose();
+                LogLoopError(e);
+            }
+        });
     }
 
     private bool RefuseFor(int errno)

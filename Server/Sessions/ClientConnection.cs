@@ -38,6 +38,9 @@ internal sealed record ServerLoop(EventLoop Events, Inject.IInjector Injector);
 /// <param name="carrier">What it came in by when it came through a gateway; belongs to the connection.</param>
 internal sealed partial class ClientConnection(ServerContext server, LinuxSocket socket, IPEndPoint peer, ServerLoop loop, long id, Carrier? carrier = null) : IDisposable
 {
+    // A client that cannot use what it gets names what to avoid, and may not name more; each of them costs a line of the log and of the lease file.
+    private const int MaxOpens = ProtocolConstants.MaxAvoid + 2;
+
     private readonly ILogger _log = server.Log;
     private readonly string _peer = (peer.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(peer.Address.MapToIPv4(), peer.Port) : peer) + (carrier is null ? "" : $" (through {carrier.Gateway})");
     private LoggedIn? _login;
@@ -142,9 +145,11 @@ internal sealed partial class ClientConnection(ServerContext server, LinuxSocket
             return;
         }
         _session = new Session(id, who.User, _peer, policy, tls, transport) { Lease = who.Lease };
-        await control.SendAsync(Configure(_session, OpenMessage.Decode(body)), cancel).ConfigureAwait(false);
+        // By the session: others may send to its addresses from the moment that it has them, and TLS takes one writer at a time.
+        _session.SendControl(Configure(_session, OpenMessage.Decode(body)));
         // The client may not be able to use the addresses; it asks again before it sends its first packet.
-        _session.Reopen = open => Configure(_session, open);
+        int opens = 1;
+        _session.Reopen = open => ++opens <= MaxOpens ? Configure(_session, open) : throw new ProtocolException($"more than {MaxOpens} OPENs");
     }
 
     // What is refused here is refused before the first byte was relayed, and in one line of the log.

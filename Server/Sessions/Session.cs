@@ -171,7 +171,7 @@ internal sealed class Session : IDisposable
         if (RelayTo is not null)
         {
             _closeText = text;
-            _transport.Socket.Shutdown();
+            Cut(sendOnly: false);
             return;
         }
         SendControl(new CloseMessage(reason, text).Encode());
@@ -181,8 +181,8 @@ internal sealed class Session : IDisposable
             _closed = true;
             _closeText = text;
         }
-        _transport.Socket.ShutdownSend();
-        _ = Task.Delay(LingerTime).ContinueWith(_ => _transport.Socket.Shutdown(), TaskScheduler.Default);
+        Cut(sendOnly: true);
+        _ = Task.Delay(LingerTime).ContinueWith(_ => Cut(sendOnly: false), TaskScheduler.Default);
     }
 
     /// <summary>After <see cref="Close"/>: reads and forgets what still comes, until the client is gone or cut off.</summary>
@@ -337,6 +337,20 @@ internal sealed class Session : IDisposable
     private void Abort()
     {
         _closed = true;
-        _transport.Socket.Shutdown();
+        Cut(sendOnly: false);
+    }
+
+    // Its own task may have ended the connection meanwhile: no concern of who takes the session over, disconnects it or shuts down.
+    private void Cut(bool sendOnly)
+    {
+        try
+        {
+            if (sendOnly) _transport.Socket.ShutdownSend();
+            else _transport.Socket.Shutdown();
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // There is nothing left to cut.
+        }
     }
 }
