@@ -72,6 +72,23 @@ public sealed class SurvivalEndTests(KernelTunLab lab) : LabTests(lab)
     }
 
     [Fact]
+    public async Task A_gateway_that_carries_less_than_before_brings_nothing_back_and_opens_nothing()
+    {
+        await using Survivor alice = await Survivor.StartAsync(Lab);
+        Lab.Server!.Signal("KILL");
+        await alice.IsReconnectingAsync();
+        // Another one, by all that can be seen of it: it knows no ticket and gives other addresses.
+        await Lab.StartServerAsync([.. Survivor.Alive, "AddressPool 10.78.0.0/16", $"LeaseFile {Lab.State}/gw/other-leases", "Route 10.99.3.0/24", "Route fd99:3::/64"]);
+        CommandResult result = await alice.Tunnel.Process.ExitAsync(20);
+        Assert.Equal(255, result.ExitCode);
+        Assert.Contains("does not carry 10.99.2.0/24", result.ErrorLines[^1], StringComparison.Ordinal);
+        await IsBlockedAsync();
+        await alice.NothingInClearAsync();
+        await alice.Traffic.DisposeAsync();
+        await DownLeavesNothingAsync();
+    }
+
+    [Fact]
     public async Task Taken_down_while_reconnecting_it_ends()
     {
         await using Survivor alice = await Survivor.StartAsync(Lab);
