@@ -109,7 +109,8 @@ internal sealed partial class ServerDaemon : IDisposable
     {
         var victims = Sessions.Where(s => s.User == userOrId || s.Id.ToString(System.Globalization.CultureInfo.InvariantCulture) == userOrId).ToList();
         foreach (Session s in victims) s.Close(CloseReason.Disconnected, "disconnected by the administrator");
-        return victims.Count;
+        // Those that are lost and would come back by a ticket are meant, too.
+        return victims.Count + _registry.ForgetLost(userOrId);
     }
 
     public void Dispose()

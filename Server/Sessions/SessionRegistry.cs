@@ -162,8 +162,16 @@ internal sealed class SessionRegistry : IDisposable
         // The old one first: with MaxSessionsPerUser 1 a server that was started anew would wait for its own ghost.
         Session? old = Names.HeldBy(session);
         if (old is not null) Remove(old);
-        AddRelay(session);
-        Names.Add(session, key, tell);
+        try
+        {
+            AddRelay(session);
+            Names.Add(session, key, tell);
+        }
+        catch
+        {
+            old?.Close(Tunnel.Protocol.CloseReason.Disconnected, "registered anew");
+            throw;
+        }
         return old;
     }
 
@@ -191,6 +199,18 @@ internal sealed class SessionRegistry : IDisposable
             if (lease.Holder != connection) return;
             if (over) ForgetLocked([lease]);
             else ForgetLocked(_leases.End(lease, DateTimeOffset.UtcNow));
+        }
+    }
+
+    /// <summary>Forgets the lost sessions of a user, who cannot come back to them. Answers how many had addresses.</summary>
+    public int ForgetLost(string user)
+    {
+        lock (_gate)
+        {
+            List<Lease> lost = [.. _leases.All.Where(l => l.User == user && l.EndedAt is not null)];
+            int addressed = lost.Count(l => l.AddressV4 is not null);
+            ForgetLocked(lost);
+            return addressed;
         }
     }
 

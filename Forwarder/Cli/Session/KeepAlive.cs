@@ -68,8 +68,14 @@ internal sealed class KeepAlive : IDisposable
             if (_probedAt != 0 && silence < Stopwatch.GetElapsedTime(_probedAt)) _probedAt = 0;
             if (_probedAt != 0 && Stopwatch.GetElapsedTime(_probedAt) >= ProbeTime) GiveUp(Silent(ProbeTime) + " after the network changed");
             else if (_interval <= TimeSpan.Zero || silence < _interval) return;
-            else if (silence >= _interval * _count) GiveUp(Silent(silence));
-            else if (_lastPing == 0 || Stopwatch.GetElapsedTime(_lastPing) >= _interval) Ping();
+            else
+            {
+                // After a tick that came late (this process was stopped, the machine busy) the server may not have been asked yet.
+                TimeSpan asked = Stopwatch.GetElapsedTime(_lastPing);
+                bool unasked = _lastPing == 0 || asked >= silence;
+                if (!unasked && silence >= _interval * _count && asked >= Tick / 2) GiveUp(Silent(silence));
+                else if (unasked || asked >= _interval) Ping();
+            }
         }
     }
 

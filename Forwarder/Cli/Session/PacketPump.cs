@@ -133,7 +133,8 @@ internal sealed class PacketPump
     private async Task Down()
     {
         try { _ended.TrySetResult(await ReadAsync().ConfigureAwait(false)); }
-        catch (Exception e) when (IsConnectionLoss(e)) { _ended.TrySetResult(Lost((e.InnerException ?? e).Message)); }
+        // Whatever it is, nobody reads from here on: better a connection that is made again than one that looks alive.
+        catch (Exception e) { _ended.TrySetResult(Lost((e.InnerException ?? e).Message)); }
     }
 
     private async Task<PumpEnd> ReadAsync()

@@ -102,6 +102,20 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void A_disconnected_users_lost_sessions_are_not_come_back_to()
+    {
+        using SessionRegistry registry = Registry(out ServerConfig config);
+        Session alice = Open(registry, config, 1, "alice"), bob = Open(registry, config, 2, "bob");
+        ResumptionTicket hers = registry.Issue(alice.Lease)[0], his = registry.Issue(bob.Lease)[0];
+        registry.Remove(alice);
+        registry.Remove(bob);
+        Assert.Equal(1, registry.ForgetLost("alice"));
+        Assert.Null(registry.Redeem(Attempt(hers, "alice"), out string refusal));
+        Assert.Equal("expired", refusal);
+        Assert.NotNull(registry.Redeem(Attempt(his, "bob"), out _));
+    }
+
+    [Fact]
     public void After_its_time_a_ticket_is_expired_and_the_address_free()
     {
         using SessionRegistry registry = Registry(out ServerConfig config, "TicketLifetime 10", "AddressPool 10.77.0.0/30");
