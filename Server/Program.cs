@@ -84,7 +84,7 @@ internal static class Program
             ServerConfig config = reader.Build(KeywordFile.Read(path ?? ServerConfig.DefaultPath));
             NamedFiles.Check(config, reader);
             Console.WriteLine($"{path ?? ServerConfig.DefaultPath}: ok, {config.Matches.Count} Match block{(config.Matches.Count == 1 ? "" : "s")}");
-            if (!config.IsOfUse) Console.Error.WriteLine($"{path ?? ServerConfig.DefaultPath}: warning: there is no Route; users who name no destination are refused");
+            foreach (string warning in ConfigWarnings.Of(config)) Console.Error.WriteLine($"{path ?? ServerConfig.DefaultPath}: warning: {warning}");
             return 0;
         }
         catch (ConfigurationException e)

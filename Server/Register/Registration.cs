@@ -53,7 +53,7 @@ internal sealed partial class Registration : IDisposable
             }
             catch (Exception e)
             {
-                string problem = e is PeerClosedException ? "the gateway says: " + e.Message : (e.InnerException ?? e).Message;
+                string problem = Explain(e);
                 if (problem != _lastProblem) LogLost(_target.Name, _target.Gateway, problem);
                 _lastProblem = problem;
             }
@@ -64,6 +64,14 @@ internal sealed partial class Registration : IDisposable
             wait = wait * 2 < LastWait ? wait * 2 : LastWait;
         }
     }
+
+    // A stream that ends says so in words of the runtime's own, which tell an administrator nothing.
+    private static string Explain(Exception e) => e switch
+    {
+        PeerClosedException => "the gateway says: " + e.Message,
+        EndOfStreamException => "the gateway closed the connection; is pvpn-server running there?",
+        _ => (e.InnerException ?? e).Message,
+    };
 
     // Never returns: what ends it is an exception that says why.
     private async Task StandAsync()
@@ -112,7 +120,7 @@ internal sealed partial class Registration : IDisposable
         }
         catch (Exception e)
         {
-            LogNotTaken(_target.Name, _target.Gateway, (e.InnerException ?? e).Message);
+            LogNotTaken(_target.Name, _target.Gateway, Explain(e));
         }
         finally
         {

@@ -82,6 +82,7 @@ internal static class ServerTrust
                 break;
         }
         if (!known.Add(host, port, key, out string error)) say($"warning: the key of {host} could not be remembered: {error}");
+        else if (config.KnownHostsFiles.All(f => f == "/dev/null")) say($"the key of {host} is taken as it is, and not remembered (UserKnownHostsFile): {key.Fingerprint}");
         else say($"the key of {host} is now known: {key.Fingerprint}");
     }
 }

@@ -129,6 +129,12 @@ public sealed class ServerConfigTests
         Assert.Equal((0, $"{idle}: ok, 0 Match blocks\n", $"{idle}: warning: there is no Route; users who name no destination are refused\n"), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", idle));
         string hop = directory.Write("hop", "AllowRelay office:443\n");
         Assert.Equal((0, $"{hop}: ok, 0 Match blocks\n", ""), ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", hop));
+        string half = directory.Write("half", $"Route 10.0.0.0/8\nAllowRegister office depot\nMatch User a\nAllowRelay office:443\n");
+        Assert.Equal((0, $"{half}: ok, 1 Match block\n", $"{half}: warning: AllowRegister depot: no AllowRelay leads there; add 'AllowRelay depot:443', or nobody reaches that server\n"),
+            ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", half));
+        string away = Path.Combine(directory.Root, "gateways"), stranger = directory.Write("stranger", $"Route 10.0.0.0/8\nRegister office@gw.example.org office\nRegisterKnownHosts {away}\n");
+        Assert.Equal((0, $"{stranger}: ok, 0 Match blocks\n", $"{stranger}: warning: Register: there is no {away} (RegisterKnownHosts) with the gateways' keys, so this server registers with none; the log has the line to add\n"),
+            ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", stranger));
         string worse = directory.Write("worse", "Prt 1\nBanner /nonexistent\nRoute x\nMatch Usr a\nRoute 10.0.0.0/8\nPort 1\n");
         (int code, string output, string error) = ProgramRun.Run("pvpn-server", directory.Root, "check", "--config", worse);
         Assert.Equal((1, ""), (code, output));
