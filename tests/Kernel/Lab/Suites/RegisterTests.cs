@@ -224,7 +224,7 @@ public sealed class RegisterTests(KernelTunLab lab) : LabTests(lab), IAsyncLifet
         // Not there, and not looked for anywhere else: not even the hosts file is asked.
         string file = $"/etc/netns/{Lab.Prefix}gw/hosts";
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        await File.WriteAllTextAsync(file, "10.99.1.1 office\n");
+        await File.WriteAllTextAsync(file, "10.99.2.2 office lab-2\n");
         try
         {
             await Lab.StartServerAsync([.. Allow, "AllowRelay lab-2:443"]);
