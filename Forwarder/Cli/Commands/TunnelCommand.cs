@@ -95,6 +95,7 @@ internal sealed class TunnelCommand : IDisposable
 
     private void Say(Arrival arrival, OpenedTunnel tunnel)
     {
+        if (Background.IsChild) Background.LeaveSession();
         string via = arrival.Chain.Count > 1 ? " through " + string.Join(", ", arrival.Chain.SkipLast(1).Select(h => h.Name)) : "";
         _messages.Announce($"connected to {_name} as {arrival.Last.User}{via}, address {TunnelKeeper.Addresses(tunnel.Config)}, routes {string.Join(' ', tunnel.Routes)}",
             always: Background.IsChild);

@@ -33,12 +33,16 @@ internal static class Background
     }
 
     /// <summary>
-    /// Leaves the terminal: an own session, and nothing to read or write. The runtime and the Console class keep duplicates of
+    /// An own session, before the starter hears that it may go: with it the terminal may go, and its hang-up would end the tunnel.
+    /// </summary>
+    public static void LeaveSession() => Syscall.setsid();
+
+    /// <summary>
+    /// After <see cref="LeaveSession"/>: nothing to read or write any more. The runtime and the Console class keep duplicates of
     /// stdin, stdout and stderr under other numbers; as long as one is open, <c>pvpn -f gateway | cat</c> would not end.
     /// </summary>
     public static void Detach()
     {
-        Syscall.setsid();
         int nothing = Syscall.open("/dev/null", OpenFlags.O_RDWR);
         if (nothing < 0) return;
         string[] left = [.. Enumerable.Range(0, 3).Select(Target)];
