@@ -15,6 +15,7 @@ internal sealed partial class ServerNetwork : IDisposable
 {
     private const string Chain = "PVPN-EGRESS";
     private const string DevicePrefix = "pvs";
+    private const string Liberal = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
     private static readonly string[] Switches = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
 
     private readonly List<TunDevice> _queues = [];
@@ -46,7 +47,11 @@ internal sealed partial class ServerNetwork : IDisposable
                 netlink.AddRoute(new RouteSpec { Destination = pool, Device = Tun.Name });
             }
             foreach (string path in Switches.Where(s => pools.Any(p => p.Pool.IsV6) || !s.Contains("ipv6", StringComparison.Ordinal))) SwitchOn(path);
-            if (_masquerade) InstallMasquerade();
+            if (_masquerade)
+            {
+                InstallMasquerade();
+                BeLiberal();
+            }
         }
         catch
         {
@@ -101,6 +106,23 @@ internal sealed partial class ServerNetwork : IDisposable
         }
     }
 
+    // conntrack follows the windows of TCP and no longer rewrites what does not fit its idea of them. When this server was away it has
+    // seen packets that never arrived: the user's acknowledgements would go out with the inner address, and the connection would hang.
+    private void BeLiberal()
+    {
+        if (!File.Exists(Liberal) || File.ReadAllText(Liberal).Trim() != "0") return;
+        try
+        {
+            File.WriteAllText(Liberal, "1");
+            _switchedOn.Add(Liberal, "0");
+            LogSwitchedOn(Liberal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotLiberal(Liberal, e.Message);
+        }
+    }
+
     private void InstallMasquerade()
     {
         foreach (bool v6 in new[] { false, true })
@@ -150,6 +172,9 @@ internal sealed partial class ServerNetwork : IDisposable
 
     [LoggerMessage(700, LogLevel.Information, "{Path} set to 1 (0 again at the end)")]
     private partial void LogSwitchedOn(string path);
+
+    [LoggerMessage(702, LogLevel.Warning, "{Path} could not be set to 1 ({Problem}): users' connections may hang after this server was restarted; set it by sysctl.d")]
+    private partial void LogNotLiberal(string path, string problem);
 
     [LoggerMessage(701, LogLevel.Warning, "{Path} cannot be set back")]
     private partial void LogUndoFailed(string path, Exception e);
