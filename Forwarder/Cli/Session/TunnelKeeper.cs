@@ -89,7 +89,7 @@ internal sealed class TunnelKeeper(string gateway, IReadOnlyList<IpPrefix> desti
             {
                 Resume(back.GetAwaiter().GetResult());
             }
-            catch (Exception e) when (e is UserError or ForwarderRefusedException)
+            catch (Exception e) when (e is UserError or ForwarderRefusedException or IOException)
             {
                 command?.HangUp();
                 throw new UserError($"the tunnel to {gateway} could not be resumed: {e.Message}; {StayBlocked}");
