@@ -25,7 +25,7 @@ REPS=${REPS:-5} SECS=${SECS:-4}
 export SECS
 if [ "${INSTALL:-1}" != 0 ]; then "$BENCH/install-peers.sh"; fi
 make --no-print-directory -C "$ROOT" build
-dotnet build "$ROOT/tests/Bench.Bound" -c Release -v quiet --nologo
+for project in Bench.Bound Load; do dotnet build "$ROOT/tests/$project" -c Release -v quiet --nologo; done
 BENCH_BOUND=$ROOT/tests/Bench.Bound/bin/Release/net10.0/PersonalVpn.Bench.Bound.dll
 DOTNET=$(command -v dotnet)
 export BENCH_BOUND DOTNET

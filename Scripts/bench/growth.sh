@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # growth.sh [FLOWS...]: pvpn while so many idle TCP connections are open through the tunnel (default 10 1000 10000);
-# throughput, round trip and memory beside them. LOAD, when set, is run as `$LOAD N` for N sessions (1 10 100 1000).
+# throughput, round trip and memory beside them. Then pvpn-server with 1, 10, 100 and 1000 sessions (sessions.py).
 set -euo pipefail
 # shellcheck source=Scripts/bench/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -25,4 +25,5 @@ for flows in "${@:-10 1000 10000}"; do
         stop_named hold
     done
 done
-if [ -n "${LOAD:-}" ]; then for n in 1 10 100 1000; do $LOAD "$n"; done; fi
+"$BENCH/peers.sh" stop pvpn
+"$BENCH/sessions.py"

@@ -154,6 +154,7 @@ internal sealed class LoadSession : IDisposable
         await _control.SendAsync(new AuthMessage(algorithm, key.PublicKey.Blob.ToArray(), signature).Encode(), default).ConfigureAwait(false);
         (_, body) = await _control.ReceiveAsync(FrameType.AuthResult, default).ConfigureAwait(false);
         if (!AuthResultMessage.Decode(body).Accepted) throw new IOException("login refused");
+        await _control.ReceiveAsync(FrameType.Ticket, default).ConfigureAwait(false);
         await _control.SendAsync(new OpenMessage([], []).Encode(), default).ConfigureAwait(false);
         (_, body) = await _control.ReceiveAsync(FrameType.Config, default).ConfigureAwait(false);
         Address = ConfigMessage.Decode(body).AddressV4 ?? throw new IOException("no IPv4 address");
