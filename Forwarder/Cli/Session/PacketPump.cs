@@ -123,11 +123,11 @@ internal sealed class PacketPump
         if (_gateway.Transport.PendingBytes > MaxPending) Pause();
     }
 
-    // A frame that a port gave holds a whole IP packet; protocol and next header stand where RFC 791 and RFC 8200 have them.
+    // Protocol (RFC 791) and next header (RFC 8200) as they stand in the packet of a PACKET frame.
     private static bool IsDatagram(ReadOnlySpan<byte> frame)
     {
-        ReadOnlySpan<byte> packet = frame[ProtocolConstants.PacketPrefixSize..];
-        return packet.Length > 9 && packet[packet[0] >> 4 == 6 ? 6 : 9] == IpProtocol.Udp;
+        const int at = ProtocolConstants.PacketPrefixSize;
+        return frame.Length > at + 9 && frame[at + (frame[at] >> 4 == 6 ? 6 : 9)] == IpProtocol.Udp;
     }
 
     private void Pause()
