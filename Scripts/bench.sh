@@ -45,8 +45,8 @@ for ((round = 0; round < REPS; round++)); do
         "$BENCH/run.sh" "$peer" "$round" || echo "bench: $peer failed in round $round" >&2
     done
 done
-if [ "${GROWTH:-1}" != 0 ] && grep -qw pvpn <<<"$PEERS"; then "$BENCH/growth.sh"; fi
-if [ -n "${SOAK:-}" ]; then "$BENCH/soak.sh" "$SOAK"; fi
+if [ "${GROWTH:-1}" != 0 ] && grep -qw pvpn <<<"$PEERS"; then "$BENCH/growth.sh" || echo "bench: growth.sh failed; its rows are missing" >&2; fi
+if [ -n "${SOAK:-}" ]; then "$BENCH/soak.sh" "$SOAK" || echo "bench: soak.sh failed" >&2; fi
 /usr/bin/python3 "$BENCH/report.py" "$RESULTS" | tee "$RESULTS/report.md"
 /usr/bin/python3 "$BENCH/chart.py" "$RESULTS" >"$RESULTS/bench.svg"
 echo "bench: $RESULTS/report.md, $RESULTS/bench.svg, $RESULTS/runs.jsonl" >&2

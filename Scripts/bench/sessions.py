@@ -8,11 +8,15 @@ One JSON object per N is appended to $RESULTS/runs.jsonl.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
-NSP, STATE, RESULTS = (os.environ[k] for k in ("NSP", "STATE", "RESULTS"))
+NSP = os.environ.setdefault("NSP", "pb-")  # the settings of common.sh, for who calls this by hand
+STATE = os.environ.setdefault("STATE", f"/tmp/pvpn-bench-{NSP.rstrip('-')}")
+RESULTS = os.environ.setdefault("RESULTS", os.path.normpath(f"{BENCH}/../../bench-results"))
 LOAD = os.path.normpath(f"{BENCH}/../../tests/Load/bin/Release/net10.0/pvpn-load.dll")
 DOTNET = os.environ.get("DOTNET", "dotnet")
 BUSY, SECONDS, FLOOD = 100, 5, 6
@@ -28,11 +32,19 @@ def load(pid, sessions, kind, linger=0):
                      "--sessions", sessions, "--active", min(sessions, BUSY), "--kind", kind, "--seconds", SECONDS, "--pid", pid, "--linger", linger)
     text = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        for line in run.stdout:
-            text += line
-            if line.startswith("addresses "):
-                some = ",".join(line.split()[1].split(",")[:BUSY])
-                subprocess.run(inside("t", DOTNET, LOAD, "blast", "--to", some, "--seconds", FLOOD), stdout=subprocess.DEVNULL, timeout=60, check=True)
+        late = threading.Timer(180, run.kill)
+        late.start()
+        try:
+            for line in run.stdout:
+                text += line
+                if line.startswith("addresses "):
+                    some = ",".join(line.split()[1].split(",")[:BUSY])
+                    subprocess.run(inside("t", DOTNET, LOAD, "blast", "--to", some, "--seconds", FLOOD), stdout=subprocess.DEVNULL, timeout=60, check=True)
+        except BaseException:
+            run.kill()
+            raise
+        finally:
+            late.cancel()
     if run.returncode:
         raise SystemExit(f"sessions: the generator ended with {run.returncode}")
     return text
@@ -58,12 +70,17 @@ def measure(sessions):
     return row
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
 if not os.path.exists(LOAD):
     raise SystemExit("sessions: build tests/Load first: dotnet build -c Release tests/Load")
+if not os.path.exists(f"{STATE}/pid/topo.nginx"):
+    raise SystemExit("sessions: the topology is not up; run topology.sh up")
+os.makedirs(RESULTS, exist_ok=True)
 os.environ["PVPN_SERVER"] = "MaxSessionsPerUser 2000\n" + os.environ.get("PVPN_SERVER", "")
 for n in [int(a) for a in sys.argv[1:]] or [1, 10, 100, 1000]:
     try:
-        subprocess.run([f"{BENCH}/peers.sh", "start", "pvpn"], check=True, stdout=subprocess.DEVNULL)
+        if subprocess.run([f"{BENCH}/peers.sh", "start", "pvpn"], check=False, stdout=subprocess.DEVNULL).returncode:
+            raise SystemExit(f"sessions: pvpn could not be started; see {STATE}/log")
         found = measure(n)
     finally:
         subprocess.run([f"{BENCH}/peers.sh", "stop", "pvpn"], check=False)

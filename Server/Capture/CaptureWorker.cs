@@ -19,13 +19,13 @@ namespace PersonalVpn.Server.Capture;
 /// </summary>
 internal sealed partial class CaptureWorker : IEventHandler
 {
-    private const int PacketsPerRound = 256;
+    private const int PacketsPerRound = 64;
     private const int BytesPerRound = 256 * 1024;
 
     private readonly TunDevice _tun;
     private readonly SessionRegistry _registry;
     private readonly ILogger _log;
-    private readonly HashSet<Session> _dirty = [];
+    private readonly List<Session> _dirty = [];
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(ProtocolConstants.MaxPacketFrameSize, pinned: true);
     private long _unclaimed;
 
@@ -74,7 +74,7 @@ internal sealed partial class CaptureWorker : IEventHandler
         offload.Flags &= OffloadMetadata.NeedsChecksumFlag;
         FrameHeader.Write(frame, FrameType.Packet, frame.Length - ProtocolConstants.FrameHeaderSize);
         offload.Write(frame[ProtocolConstants.FrameHeaderSize..]);
-        if (session.TryAppend(frame)) _dirty.Add(session);
+        if (session.TryAppend(frame) && !_dirty.Contains(session)) _dirty.Add(session);
     }
 
     private static bool TryDestination(ReadOnlySpan<byte> packet, out IpAddr destination)

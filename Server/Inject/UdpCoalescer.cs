@@ -11,9 +11,6 @@ namespace PersonalVpn.Server.Inject;
 /// </summary>
 internal sealed class UdpCoalescer(TunDevice tun, int mtu)
 {
-    // Who receives them may be on this machine and wait for this processor, with a buffer for some 90 of them.
-    private const int DatagramsToYield = 4;
-
     private readonly UdpSuperpacket _held = new(mtu, OffloadMetadata.VirtioSize);
     private SessionCounters? _counters;
 
@@ -43,6 +40,5 @@ internal sealed class UdpCoalescer(TunDevice tun, int mtu)
         if (tun.Write(packet) == packet.Length) _counters!.Received(bytes, count);
         else _counters!.Drop(SessionDrop.InjectFailed, count);
         _counters = null;
-        if (count >= DatagramsToYield) Thread.Yield();
     }
 }

@@ -48,14 +48,20 @@ if (settings.Active > 0 || settings.Probes > 0)
 {
     using var stop = new CancellationTokenSource();
     LoadSession[] active = all[..Math.Min(settings.Active, all.Length)];
-    ServerUse start = ServerUse.Of(settings.Pid);
     var sender = new Thread(() => Sender.Run(active, settings.Kind, to, stop.Token));
+    if (active.Length > 0)
+    {
+        // What fills buffers on the way has not arrived: it is counted from when they are full.
+        sender.Start();
+        await Task.Delay(2000);
+    }
+    long[] filled = [.. active.Select(s => s.BytesSent)];
+    ServerUse start = ServerUse.Of(settings.Pid);
     watch.Restart();
-    if (active.Length > 0) sender.Start();
     Task probes = settings.Probes > 0 ? Probe.RunAsync(all[^1], settings, key, loops[0], to) : Task.CompletedTask;
     await Task.WhenAll(probes, Task.Delay(settings.Seconds * 1000));
     double seconds = watch.Elapsed.TotalSeconds;
-    long[] bytes = [.. active.Select(s => s.BytesSent)];
+    long[] bytes = [.. active.Select((s, i) => s.BytesSent - filled[i])];
     stop.Cancel();
     if (active.Length > 0) sender.Join();
     ServerUse end = ServerUse.Of(settings.Pid);

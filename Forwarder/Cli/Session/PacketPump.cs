@@ -3,7 +3,6 @@ using System.Net.Security;
 using System.Security.Cryptography;
 using PersonalVpn.Cli.Connect;
 using PersonalVpn.Linux;
-using PersonalVpn.Packets;
 using PersonalVpn.Tunnel.Protocol;
 
 namespace PersonalVpn.Cli.Session;
@@ -24,10 +23,6 @@ internal sealed class PacketPump
 {
     // Sixteen TLS records: beyond that a larger batch gains nothing.
     private const int BatchBytes = 256 * 1024;
-
-    // Datagrams go in short runs, and after one whoever else waits for a processor has it: a socket's receive buffer of the usual 208 KB
-    // holds some 90 of them, and unlike TCP nobody slows the sender down.
-    private const int DatagramsPerBatch = 16, DatagramsToYield = 4;
 
     // With more than this unsent the ports are left alone until it has gone: buffers are latency.
     private const int MaxPending = 128 * 1024;
@@ -103,8 +98,8 @@ internal sealed class PacketPump
 
     private void Up(Uplink from)
     {
-        int length = 0, datagrams = 0;
-        while (length < BatchBytes && datagrams < DatagramsPerBatch)
+        int length = 0;
+        while (length < BatchBytes)
         {
             int n = from.Port.Receive(_batch.AsSpan(length));
             if (n == 0) break;
@@ -114,20 +109,11 @@ internal sealed class PacketPump
                 _ended.TrySetResult(PortClosed);
                 break;
             }
-            if (IsDatagram(_batch.AsSpan(length, n))) datagrams++;
             length += n;
         }
         if (length == 0) return;
         Send(_batch.AsSpan(0, length));
-        if (datagrams >= DatagramsToYield) Thread.Yield();
         if (_gateway.Transport.PendingBytes > MaxPending) Pause();
-    }
-
-    // Protocol (RFC 791) and next header (RFC 8200) as they stand in the packet of a PACKET frame.
-    private static bool IsDatagram(ReadOnlySpan<byte> frame)
-    {
-        const int at = ProtocolConstants.PacketPrefixSize;
-        return frame.Length > at + 9 && frame[at + (frame[at] >> 4 == 6 ? 6 : 9)] == IpProtocol.Udp;
     }
 
     private void Pause()
