@@ -6,6 +6,8 @@
 //            because a receiver must not parse what the sender can still change
 // Prints a Markdown table: packets of 65,000 and 1,200 bytes one way, and round trips of 100 bytes over two channels.
 #define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,8 +50,8 @@ static struct channel make(int kind)
     check(socketpair(AF_UNIX, kind == STREAM ? SOCK_STREAM : SOCK_SEQPACKET, 0, c.fd), "socketpair");
     int size = 4 << 20;
     for (int i = 0; i < 2; i++) {
-        setsockopt(c.fd[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
-        setsockopt(c.fd[i], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+        check(setsockopt(c.fd[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size), "large buffers need root");
+        check(setsockopt(c.fd[i], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size), "large buffers need root");
     }
     return c;
 }
@@ -164,6 +166,9 @@ static int receive_batch(struct channel *c) // at least one packet; how many
     }
 }
 
+// Who waits for the other must not wait for ever when that has failed.
+static void on_child(int signal) { (void)signal; int status = 0; if (waitpid(-1, &status, WNOHANG) > 0 && status != 0) _exit(1); }
+
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return (double)t.tv_sec + (double)t.tv_nsec / 1e9; }
 
 static double used(int who)
@@ -184,7 +189,7 @@ static void one_way(int kind, uint32_t size, long packets) // prints Mbit/s and 
         _exit(0);
     }
     for (long sent = 0; sent < packets; sent += BATCH) send_batch(&c, BATCH, size);
-    waitpid(child, NULL, 0);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) { }
     double took = now() - began, cpu = used(RUSAGE_SELF) + used(RUSAGE_CHILDREN) - before;
     printf(" %.0f (%.2f) |", (double)packets * size * 8 / took / 1e6, cpu * 1e6 / (double)packets);
     fflush(stdout);
@@ -206,7 +211,7 @@ static void round_trips(int kind, int count) // prints the median in microsecond
         took[i] = (now() - began) * 1e6;
     }
     if (child == 0) _exit(0);
-    waitpid(child, NULL, 0);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) { }
     qsort(took, (size_t)count, sizeof *took, by_value);
     printf(" %.1f |\n", took[count / 2]);
     fflush(stdout);
@@ -219,6 +224,7 @@ int main(int argc, char **argv)
     long work = argc > 1 ? atol(argv[1]) : 10;
     if (work < 1) { fprintf(stderr, "usage: channel [WORK], WORK >= 1 (10: some ten seconds)\n"); return 2; }
     memset(out, 7, sizeof out);
+    signal(SIGCHLD, on_child);
     printf("| channel | 65,000 bytes: Mbit/s (CPU us a packet) | 1,200 bytes | round trip of 100 bytes, us |\n| --- | --- | --- | --- |\n");
     for (int kind = SINGLE; kind <= RING; kind++) {
         printf("| %s |", names[kind]);
